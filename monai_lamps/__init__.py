@@ -1,0 +1,22 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Self-supervised learning of human anatomy from radiographs, as an extension of MONAI.
+
+Use the sub-packages as you would MONAI's: ``monai_lamps.transforms``, ``monai_lamps.networks``, ``monai_lamps.losses``,
+``monai_lamps.handlers``, ``monai_lamps.engines``, ``monai_lamps.data``; a whole method is one folder of
+``monai_lamps.methods``; the bundles that train and use them lie in ``bundles/`` of the repository.
+"""
+
+from __future__ import annotations
+
+from .version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,110 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monai_lamps.data.atomic import atomic_write
+from monai_lamps.networks import Encoder, build_encoder
+
+__all__ = ["load_encoder", "read_card", "save_encoder"]
+
+_REQUIRED = ("encoder", "image_size", "normalization", "sha256")
+
+
+def save_encoder(path: str | Path, encoder: Encoder, card: Mapping[str, Any]) -> Path:
+    """Write an encoder file: weights (``NAME.pt``, tensors only) and its card (``NAME.json``) beside it.
+
+    Args:
+        path: file of the weights, e.g. ``OUT/encoder.pt``.
+        encoder: the encoder; its ``config`` goes into the card, so that :func:`load_encoder` can rebuild it.
+        card: how the input must be prepared and where the weights come from: at least ``image_size`` (px, per axis) and
+            ``normalization`` ({"mean", "std"} of images in [0, 1]).
+
+    Raises:
+        ValueError: when the card lacks a required entry.
+    """
+    path = Path(path)
+    missing = [key for key in _REQUIRED[1:3] if key not in card]
+    if missing:
+        raise ValueError(f"the encoder card lacks {missing}; it must say how the input is prepared.")
+    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    atomic_write(path, lambda file: torch.save(state, file))
+    full = {"encoder": encoder.config, "embed_dim": encoder.embed_dim, "cell": encoder.cell, **card}
+    full["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = json.dumps(full, indent=2) + "\n"
+    atomic_write(path.with_suffix(".json"), lambda file: file.write(text.encode()))
+    return path
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The card of an encoder file.
+
+    Args:
+        path: ``encoder.pt`` or ``encoder.json``.
+
+    Raises:
+        FileNotFoundError: when there is no card.
+        ValueError: when the card is not JSON or lacks a required entry.
+    """
+    file = Path(path).with_suffix(".json")
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no encoder card at '{file}'; an encoder file is a pair, NAME.pt and NAME.json: copy both."
+        )
+    try:
+        card: dict[str, Any] = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"encoder card '{file}' is not valid JSON ({error}); copy it again.") from error
+    missing = [key for key in _REQUIRED if key not in card]
+    if missing:
+        raise ValueError(f"encoder card '{file}' lacks {missing}; it was not written by this package.")
+    return card
+
+
+def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> Encoder:
+    """Rebuild an encoder from its file, with its weights, in eval mode. Only tensors are unpickled.
+
+    Args:
+        path: ``encoder.pt`` with ``encoder.json`` beside it.
+        map_location: device of the weights.
+
+    Returns:
+        the encoder: ``encoder(x)`` is (B, D), ``encoder.embed(x)`` tokens and mean, ``encoder.features(x)`` feature maps.
+        Its input is normalised as the card says: (x - mean) / std of images in [0, 1].
+
+    Raises:
+        FileNotFoundError: when the weights or the card are missing.
+        ValueError: when the weights are damaged, hold anything but tensors, or do not fit the card.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no encoder file at '{path}'; a pretraining run writes it as OUT/encoder.pt.")
+    card = read_card(path)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != card["sha256"]:
+        raise ValueError(f"encoder file '{path}' does not match its card's sha256: damaged or mixed up; copy both again.")
+    try:
+        state = torch.load(path, map_location=map_location, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"encoder file '{path}' does not hold plain tensors ({error}).") from error
+    encoder = build_encoder(**card["encoder"])
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"the weights in '{path}' do not fit the encoder of its card, {card['encoder']}: {error}") from error
+    return encoder.to(map_location).eval()

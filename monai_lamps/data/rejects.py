@@ -1,0 +1,131 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The list of files that were set aside, and why."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["RejectLog"]
+
+_HEADER = ("file", "reason")
+
+
+class RejectLog:
+    """A CSV file with the header ``file,reason``: every rejected file once.
+
+    Safe from many processes (data loader workers, ranks) and over resumed runs: each call opens the file, takes an
+    ``fcntl`` lock on it, appends what is new, flushes and fsyncs. A line that a crash left unfinished is closed before
+    the next one is written. The object holds nothing but the path, so it can be pickled into workers.
+
+    Args:
+        path: the CSV file; it and its folder are made at the first entry.
+
+    Example::
+
+        log = RejectLog("out/rejected.csv")
+        log.add("a.png", "empty file (0 bytes)")  # True
+        log.add("a.png", "again")  # False: known already
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def add(self, file: str | os.PathLike[str], reason: str) -> bool:
+        """Record one file.
+
+        Args:
+            file: the file.
+            reason: why, put on one line.
+
+        Returns:
+            True when the file was not in the list before.
+
+        Raises:
+            OSError: when the list cannot be written (the text names it).
+        """
+        return self.extend([(os.fspath(file), reason)]) == 1
+
+    def extend(self, rows: Iterable[tuple[str, str]]) -> int:
+        """Record many files under one lock.
+
+        Args:
+            rows: pairs of file and reason.
+
+        Returns:
+            How many of them were not in the list before.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a+b") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            handle.seek(0)
+            content = handle.read()
+            known = _files(content)
+            text = io.StringIO(newline="")
+            writer = csv.writer(text, lineterminator="\n")
+            if not content:
+                writer.writerow(_HEADER)
+            elif not content.endswith(b"\n"):
+                text.write("\n")
+            new = 0
+            for file, reason in rows:
+                file = os.fspath(file)
+                if file not in known:
+                    known.add(file)
+                    writer.writerow((file, " ".join(str(reason).split())))
+                    new += 1
+            if text.tell():
+                handle.write(text.getvalue().encode("utf-8", errors="surrogateescape"))
+                handle.flush()
+                os.fsync(handle.fileno())
+        return new
+
+    def files(self) -> set[str]:
+        """The rejected files; empty when there is no list yet."""
+        return _files(self._content())
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Pairs of file and reason in the order of their entry."""
+        return _rows(self._content())
+
+    def __len__(self) -> int:
+        return len(self.files())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def _content(self) -> bytes:
+        """The bytes of the list under a shared lock."""
+        try:
+            with open(self.path, "rb") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                return handle.read()
+        except FileNotFoundError:
+            return b""
+
+
+def _rows(content: bytes) -> list[tuple[str, str]]:
+    """Parse a list; a first line that is no header counts as an entry."""
+    text = content.decode("utf-8", errors="surrogateescape")
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    if rows and tuple(rows[0]) == _HEADER:
+        rows = rows[1:]
+    return [(row[0], row[1] if len(row) > 1 else "") for row in rows]
+
+
+def _files(content: bytes) -> set[str]:
+    return {file for file, _ in _rows(content)}

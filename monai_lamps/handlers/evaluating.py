@@ -1,0 +1,65 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["batch_to_device", "bare_method", "evaluating"]
+
+
+@contextmanager
+def evaluating(method: nn.Module) -> Iterator[None]:
+    """Look at a method without leaving a trace: eval mode and no gradients inside, everything as before after it.
+
+    The train flag of every sub-module is put back (a frozen teacher may be in eval mode on purpose), and so is the
+    global random state of torch: starting the workers of a data loader draws from it, and training must not depend on
+    whether somebody looked.
+
+    Args:
+        method: the module that will be called inside.
+    """
+    flags = [(module, module.training) for module in method.modules()]
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices), torch.no_grad():
+            method.eval()
+            yield
+    finally:
+        for module, flag in flags:
+            module.training = flag
+
+
+def bare_method(method: nn.Module) -> Any:
+    """The method itself when it is wrapped for distributed training, else the argument.
+
+    Args:
+        method: a module, possibly a ``DistributedDataParallel``.
+    """
+    return method.module if isinstance(method, nn.parallel.DistributedDataParallel) else method
+
+
+def batch_to_device(batch: Mapping[str, Any], device: torch.device | str | None) -> dict[str, Any]:
+    """A copy of the batch whose tensors lie on the device.
+
+    Args:
+        batch: tensors and anything else by name.
+        device: where to; None leaves the tensors where they are.
+    """
+    if device is None:
+        return dict(batch)
+    return {
+        key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for key, value in batch.items()
+    }

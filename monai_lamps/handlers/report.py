@@ -1,0 +1,97 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+
+from monai_lamps.data.atomic import atomic_write
+from monai_lamps.handlers.history import HistoryHandler
+
+__all__ = ["ReportHandler"]
+
+
+class ReportHandler:
+    """At the end of a run: write ``metrics.json`` and log a short report of what was learned and where things lie.
+
+    Of every figure of the history the first and the last value are kept (an objective that is active in some epochs
+    only has its own first and last). A run that was stopped early is marked as not finished.
+
+    Args:
+        output_dir: folder of the run.
+        history: the run's history, which survives resuming.
+        chance: values that chance would give, by figure, shown beside it (e.g. order accuracy 1 / N).
+        extra: figures known only at the end, called then (e.g. how many files were rejected).
+        files: what lies where, by name, for the last lines of the report.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        history: HistoryHandler,
+        chance: Mapping[str, float] | None = None,
+        extra: Callable[[], Mapping[str, Any]] | None = None,
+        files: Mapping[str, str | Path] | None = None,
+    ) -> None:
+        self.output_dir, self.history = Path(output_dir), history
+        self.chance, self.extra, self.files = dict(chance or {}), extra, dict(files or {})
+        self.logger = logging.getLogger(type(self).__module__)
+
+    def attach(self, engine: Engine) -> None:
+        """Report when the run ends, finished or stopped."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Any) -> None:
+        """Write and log the report (first process only)."""
+        if engine.state.rank != 0:
+            return
+        metrics = self.collect(engine)
+        text = json.dumps(metrics, indent=2) + "\n"
+        atomic_write(self.output_dir / "metrics.json", lambda file: file.write(text.encode()))
+        self.logger.info("\n" + self.render(metrics))
+
+    def collect(self, engine: Any) -> dict[str, Any]:
+        """Everything that the report shows, as primitives."""
+        names = sorted({name for row in self.history.rows for name in row} - {"epoch", "step"})
+        figures: dict[str, dict[str, float]] = {}
+        for name in names:
+            figures[name] = {"first": self.history.first(name), "last": self.history.last(name)}
+            if name in self.chance:
+                figures[name]["chance"] = self.chance[name]
+        return {
+            "method": engine.method.name,
+            "finished": engine.state.iteration >= engine.progress.total_steps,
+            "epochs": engine.state.epoch,
+            "planned_epochs": engine.progress.total_epochs,
+            "steps": engine.state.iteration,
+            "figures": figures,
+            **(dict(self.extra()) if self.extra else {}),
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
+
+    @staticmethod
+    def render(metrics: Mapping[str, Any]) -> str:
+        """The report as text."""
+        state = "finished" if metrics["finished"] else "stopped early (run the same command again to go on)"
+        lines = [f"{metrics['method']}: {state}, {metrics['epochs']} epochs, {metrics['steps']} steps", ""]
+        lines.append(f"  {'figure':<34}{'first':>12}{'last':>12}{'chance':>12}")
+        for name, figure in metrics["figures"].items():
+            chance = f"{figure['chance']:>12.4g}" if "chance" in figure else ""
+            lines.append(f"  {name:<34}{figure['first']:>12.4g}{figure['last']:>12.4g}{chance}")
+        plain = ("method", "finished", "epochs", "planned_epochs", "steps", "figures", "files")
+        lines += ["", *(f"  {name}: {value}" for name, value in metrics.items() if name not in plain)]
+        lines += [f"  {name}: {path}" for name, path in metrics["files"].items()]
+        return "\n".join(lines)

@@ -1,0 +1,32 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Losses, one to a file, computed in float32 whatever the type of their inputs. They know nothing of methods."""
+
+from __future__ import annotations
+
+from .context_loss import ContextLoss
+from .dino_loss import DINOLoss
+from .hierarchy_loss import CompositionLoss, DecompositionLoss
+from .order_loss import PatchOrderLoss, order_accuracy
+from .overlap_consistency import OverlapConsistencyLoss
+from .token_consistency import ReleasedTokenConsistencyLoss, TokenConsistencyLoss
+
+__all__ = [
+    "CompositionLoss",
+    "ContextLoss",
+    "DINOLoss",
+    "DecompositionLoss",
+    "OverlapConsistencyLoss",
+    "PatchOrderLoss",
+    "ReleasedTokenConsistencyLoss",
+    "TokenConsistencyLoss",
+    "order_accuracy",
+]

@@ -1,0 +1,49 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from monai_lamps.losses import DINOLoss, OverlapConsistencyLoss
+from monai_lamps.methods.lamps.crops import LampsCrops
+from monai_lamps.methods.lamps.geometry import LampsGeometry
+from monai_lamps.networks import DINOHead, ProjectionHead
+from monai_lamps.transforms import overlap_index
+
+__all__ = ["CrossView"]
+
+
+class CrossView(nn.Module):
+    """Lamps' fourth objective: the two views agree as wholes and, cell by cell, where they overlap.
+
+    The released code holds it switched off (it is PEAC's consistency). Globally it is self-distillation across views
+    (DINO); locally the mean squared error of projected tokens of the same anatomy, in both directions. The student
+    sees the augmented views, the teacher the clean ones. The released overlap index swaps the axes of one offset, so
+    that only 85 of 625 offset pairs match; here it is right.
+
+    Args:
+        geometry: sizes in cells.
+        out_dim: number of prototypes, 65536 as published.
+    """
+
+    def __init__(self, geometry: LampsGeometry, out_dim: int = 65536) -> None:
+        super().__init__()
+        self.geometry = geometry
+        self.global_loss = DINOLoss(out_dim)
+        self.local_loss = OverlapConsistencyLoss()
+        self._teacher_logits: Tensor | None = None
+
+    @staticmethod
+    def heads(dim: int, out_dim: int = 65536) -> nn.ModuleDict:
+        """The heads that student and teacher each have: ``whole`` (peac_global) and ``part`` (peac_local)."""
+        return nn.ModuleDict({"whole": DINOHead(dim, out_dim), "part": ProjectionHead(dim)})

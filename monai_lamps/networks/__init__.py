@@ -1,0 +1,51 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Networks: encoders, the context decoder, heads, and the teacher. Importing it registers the FlexibleUNet backbones."""
+
+from __future__ import annotations
+
+from .context_decoder import ContextDecoder, fill_context
+from .dino_head import DINOHead
+from .encoders import (
+    Encoder,
+    FlexibleUNetEncoder,
+    ResNetEncoder,
+    SwinEncoder,
+    build_encoder,
+    encoder_levels,
+    encoder_names,
+    register_backbone,
+    register_encoder,
+)
+from .heads import Composer, Decomposer, OrderHead, ProjectionHead
+from .position import sincos_position_code
+from .teacher import EMATeacher
+
+__all__ = [
+    "Composer",
+    "ContextDecoder",
+    "DINOHead",
+    "Decomposer",
+    "EMATeacher",
+    "Encoder",
+    "FlexibleUNetEncoder",
+    "OrderHead",
+    "ProjectionHead",
+    "ResNetEncoder",
+    "SwinEncoder",
+    "build_encoder",
+    "encoder_levels",
+    "encoder_names",
+    "fill_context",
+    "register_backbone",
+    "register_encoder",
+    "sincos_position_code",
+]

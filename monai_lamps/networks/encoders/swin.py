@@ -1,0 +1,228 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Swin encoders on MONAI's SwinTransformer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
+import torch
+from monai.networks.nets.swin_unetr import BasicLayer, SwinTransformer, compute_mask, get_window_size
+from torch import nn
+
+from .encoder import Encoder, register_encoder
+from .swin_block import ShiftOnSmallGridBlock, shift_on_small_grid
+
+__all__ = ["SwinEncoder"]
+
+# embed_dim, depths, num_heads of the Swin paper (Liu et al., arXiv 2103.14030, section 3.3)
+_SIZES: dict[str, tuple[int, tuple[int, ...], tuple[int, ...]]] = {
+    "swin_tiny": (96, (2, 2, 6, 2), (3, 6, 12, 24)),
+    "swin_small": (96, (2, 2, 18, 2), (3, 6, 12, 24)),
+    "swin_base": (128, (2, 2, 18, 2), (4, 8, 16, 32)),
+}
+
+
+class SwinEncoder(Encoder):
+    """Swin Transformer (Liu et al., arXiv 2103.14030) as the backbone of Lamps (arXiv 2512.22872), 2-D or 3-D.
+
+    The modules are those of MONAI's ``SwinTransformer`` (attribute ``swin``; its parameter names are kept) with inner
+    LayerNorms of eps 1e-6, normalised patch embedding, no absolute position code, no fourth patch merging, and an own
+    final affine LayerNorm. With the released weights it gives the released network's tokens bit for bit at 448 and
+    352 px; at 224 px it does so with ``small_grid_shift=True``. The features are taken before the patch merging.
+
+    A masked view of the paper is the same as its cropped window: encode the crop.
+
+    Args:
+        name: ``swin_tiny``, ``swin_small`` or ``swin_base`` give the sizes of the Swin paper; any other name needs
+            ``embed_dim``, ``depths`` and ``num_heads``.
+        spatial_dims: 2 or 3.
+        in_channels: number of image channels.
+        embed_dim: channels after the patch embedding; they double from stage to stage.
+        depths: blocks of each of the one to four stages.
+        num_heads: attention heads of each stage, a divisor of the stage's channels.
+        window_size: cells per side of an attention window. A grid smaller than the window is one window of its own
+            size; MONAI then takes the leading part of the relative position table, so keep the coarsest grid at least
+            as large as the window where you can.
+        patch_size: pixels per side of a token of the first stage; ``cell = patch_size * 2**(stages - 1)``.
+        mlp_ratio: hidden over embedding width of the feed-forward parts.
+        qkv_bias: whether queries, keys and values have a bias.
+        drop_path: stochastic depth at the last block, rising linearly from 0 at the first, in [0, 1). The paper: 0.2.
+        small_grid_shift: shift and mask the windows also where the grid equals the window. Swin does not, the code of
+            Lamps does (it decides by the size of the view at construction), which shows on the 224 px quadrants.
+            Only needed for bit parity with the released weights.
+        use_checkpoint: recompute activations in the backward pass to save memory.
+        use_flash_attention: fused window attention where no gradient is recorded (teacher, inference).
+
+    Raises:
+        ValueError: when an argument is missing or does not fit the others.
+    """
+
+    def __init__(
+        self,
+        name: str = "swin_base",
+        spatial_dims: int = 2,
+        in_channels: int = 1,
+        *,
+        embed_dim: int | None = None,
+        depths: Sequence[int] | None = None,
+        num_heads: Sequence[int] | None = None,
+        window_size: int = 7,
+        patch_size: int = 4,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_path: float = 0.2,
+        small_grid_shift: bool = False,
+        use_checkpoint: bool = False,
+        use_flash_attention: bool = False,
+    ) -> None:
+        embed_dim, depths, num_heads = _sizes(name, embed_dim, depths, num_heads)
+        _check(embed_dim, depths, num_heads, window_size, drop_path)
+        strides, channels = self.levels(name, embed_dim=embed_dim, depths=depths, patch_size=patch_size)
+        own = {
+            "embed_dim": embed_dim,
+            "depths": list(depths),
+            "num_heads": list(num_heads),
+            "window_size": window_size,
+            "patch_size": patch_size,
+            "mlp_ratio": mlp_ratio,
+            "qkv_bias": qkv_bias,
+            "drop_path": drop_path,
+            "small_grid_shift": small_grid_shift,
+            "use_checkpoint": use_checkpoint,
+            "use_flash_attention": use_flash_attention,
+        }
+        super().__init__(
+            spatial_dims=spatial_dims,
+            in_channels=in_channels,
+            strides=strides,
+            channels=channels,
+            config={"name": name, "spatial_dims": spatial_dims, "in_channels": in_channels, **own},
+        )
+        self.swin = SwinTransformer(
+            in_chans=in_channels,
+            embed_dim=embed_dim,
+            window_size=(window_size,) * spatial_dims,
+            patch_size=(patch_size,) * spatial_dims,
+            depths=depths,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            qkv_bias=qkv_bias,
+            drop_path_rate=drop_path,
+            norm_layer=cast("type[nn.LayerNorm]", partial(nn.LayerNorm, eps=1e-6)),
+            patch_norm=True,
+            use_checkpoint=use_checkpoint,
+            spatial_dims=spatial_dims,
+            use_flash_attention=use_flash_attention,
+        )
+        self.stages()[-1].downsample = None  # MONAI always adds a merging after the last stage; nothing reads it
+        self.apply(_init_linear)
+        if small_grid_shift:
+            shift_on_small_grid(self.stages())
+
+    @classmethod
+    def levels(cls, name: str, **kwargs: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """``(strides, channels)`` for these arguments: strides patch, 2 patch, ...; channels D, 2 D, ..."""
+        known = {key: kwargs.get(key) for key in ("embed_dim", "depths")}
+        embed_dim, depths, _ = _sizes(name, num_heads=kwargs.get("num_heads", ()), **known)
+        patch_size = kwargs.get("patch_size", 4)
+        if isinstance(patch_size, bool) or not isinstance(patch_size, int) or patch_size < 1:
+            raise ValueError(f"patch_size must be a positive integer (the same on every axis), got {patch_size!r}.")
+        strides = tuple(patch_size * 2**stage for stage in range(len(depths)))
+        return strides, tuple(embed_dim * 2**stage for stage in range(len(depths)))
+
+    def stages(self) -> list[BasicLayer]:
+        """MONAI's stages, fine to coarse."""
+        return [getattr(self.swin, f"layers{stage + 1}")[0] for stage in range(len(self.strides))]
+
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Stage outputs before the patch merging, fine to coarse: (B, channels[i], H / strides[i], ...), float.
+
+        Raises:
+            ValueError: when the shape of ``x`` does not fit the encoder.
+        """
+        self.check_input(x)
+        x = self.swin.pos_drop(self.swin.patch_embed(x)).movedim(1, -1)  # [B, H/p, W/p, C]
+        features = []
+        for stage in self.stages():
+            mask = _attention_mask(stage, x)
+            for block in stage.blocks:
+                x = block(x, mask)
+            features.append(x.movedim(-1, 1))
+            if stage.downsample is not None:
+                x = stage.downsample(x)  # [B, H/2, W/2, 2C]
+        return features
+
+
+def _attention_mask(stage: BasicLayer, x: torch.Tensor) -> torch.Tensor | None:
+    """Mask (windows, w**n, w**n) of 0 and -100 for the shifted blocks of a stage; None where nothing is shifted."""
+    if len(stage.blocks) < 2:
+        return None
+    grid = tuple(x.shape[1:-1])
+    if isinstance(stage.blocks[1], ShiftOnSmallGridBlock):
+        window, shift = stage.blocks[1].window_and_shift(grid)
+    else:
+        window, shift = get_window_size(grid, stage.window_size, stage.shift_size)
+    if not any(shift):
+        return None
+    padded = [-(-size // side) * side for size, side in zip(grid, window)]
+    return cast(torch.Tensor, compute_mask(padded, window, shift, x.device))
+
+
+def _init_linear(module: nn.Module) -> None:
+    """Swin's initialisation, which MONAI leaves out: truncated normal of deviation 0.02, biases 0."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _sizes(
+    name: str, embed_dim: int | None, depths: Sequence[int] | None, num_heads: Sequence[int] | None
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Fill what was not given from the size that the name stands for."""
+    if name not in _SIZES and (embed_dim is None or depths is None or num_heads is None):
+        raise ValueError(
+            f"'{name}' is not one of the Swin sizes {sorted(_SIZES)}; "
+            "give embed_dim, depths and num_heads, or take one of these names."
+        )
+    known = _SIZES.get(name, (0, (), ()))
+    return (
+        known[0] if embed_dim is None else embed_dim,
+        known[1] if depths is None else tuple(depths),
+        known[2] if num_heads is None else tuple(num_heads),
+    )
+
+
+def _check(
+    embed_dim: int, depths: Sequence[int], num_heads: Sequence[int], window_size: int, drop_path: float
+) -> None:
+    if not 1 <= len(depths) <= 4 or len(depths) != len(num_heads) or min(depths) < 1:
+        raise ValueError(
+            "depths and num_heads must name the same one to four stages, each with at least one block, "
+            f"got depths {tuple(depths)} and num_heads {tuple(num_heads)}."
+        )
+    for stage, heads in enumerate(num_heads):
+        if heads < 1 or (embed_dim * 2**stage) % heads:
+            raise ValueError(
+                f"num_heads[{stage}] = {heads} must divide the {embed_dim * 2**stage} channels of that stage; "
+                "change num_heads or embed_dim."
+            )
+    if isinstance(window_size, bool) or not isinstance(window_size, int) or window_size < 2:
+        raise ValueError(f"window_size must be an integer of at least 2 (the same on every axis), got {window_size!r}.")
+    if not 0 <= drop_path < 1:
+        raise ValueError(f"drop_path must lie in [0, 1), got {drop_path}.")
+
+
+for _name in _SIZES:
+    register_encoder(_name, SwinEncoder)

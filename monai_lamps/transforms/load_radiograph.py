@@ -1,0 +1,115 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Load a radiograph as a MONAI transform."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import DtypeLike, KeysCollection
+from monai.data import MetaTensor, get_track_meta
+from monai.transforms import MapTransform, Transform
+from monai.utils import MetaKeys, TransformBackends
+from monai.utils.type_conversion import get_equivalent_dtype
+
+from monai_lamps.data.radiograph import read_radiograph
+
+__all__ = ["LoadRadiograph", "LoadRadiographD", "LoadRadiographDict", "LoadRadiographd"]
+
+
+class LoadRadiograph(Transform):
+    """Load a PNG, JPEG, DICOM or NIfTI radiograph as one channel with rows downwards and bone bright.
+
+    MONAI's ``LoadImage`` leaves MONOCHROME1 inverted, ignores the VOI, transposes rows and columns and keeps colour
+    channels; this transform follows :func:`~monai_lamps.data.radiograph.read_radiograph` instead, the one reader of the
+    project, for all formats.
+
+    Args:
+        dtype: floating type of the output (torch or NumPy), default float32.
+        min_size: shortest allowed side in pixels.
+        max_aspect: largest allowed ratio of the long to the short side.
+
+    Returns of a call:
+        (1, H, W) tensor in [0, 1], 0 = dark (air), 1 = bright (bone): a ``MetaTensor`` with ``filename_or_obj``,
+        ``original_channel_dim`` and the reader's ``meta`` while ``monai.data.get_track_meta()`` is true, else a plain
+        ``torch.Tensor``.
+
+    Raises:
+        TypeError: when ``dtype`` is no floating type.
+        RadiographError: from a call, when the file cannot be used.
+
+    Example::
+
+        image = LoadRadiograph()("chest.dcm")  # (1, H, W)
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(
+        self, dtype: DtypeLike | torch.dtype = torch.float32, min_size: int = 32, max_aspect: float = 8.0
+    ) -> None:
+        self.dtype: torch.dtype = get_equivalent_dtype(dtype, torch.Tensor)
+        if not self.dtype.is_floating_point:
+            raise TypeError(f"dtype must be a floating type because pixels lie in [0, 1], got {dtype}; use torch.float32")
+        self.min_size = min_size
+        self.max_aspect = max_aspect
+
+    def __call__(self, filename: str | os.PathLike[str]) -> torch.Tensor:
+        """Load one file, see the class."""
+        pixels, meta = read_radiograph(filename, min_size=self.min_size, max_aspect=self.max_aspect)
+        image = torch.from_numpy(pixels)[None].to(self.dtype)
+        if not get_track_meta():
+            return image
+        meta = {**meta, MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0, "filename_or_obj": os.fspath(filename)}
+        return MetaTensor(image, meta=meta)
+
+
+class LoadRadiographd(MapTransform):
+    """Dictionary-based version of :class:`LoadRadiograph`: replaces file names by images.
+
+    Args:
+        keys: keys of the file names.
+        dtype: floating type of the output, default float32.
+        min_size: shortest allowed side in pixels.
+        max_aspect: largest allowed ratio of the long to the short side.
+        allow_missing_keys: do not raise when a key is missing.
+
+    Raises:
+        KeyError: when a key is missing and ``allow_missing_keys`` is false.
+        RadiographError: when a file cannot be used.
+    """
+
+    backend = LoadRadiograph.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        dtype: DtypeLike | torch.dtype = torch.float32,
+        min_size: int = 32,
+        max_aspect: float = 8.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.loader = LoadRadiograph(dtype=dtype, min_size=min_size, max_aspect=max_aspect)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Load the file of each key, see the class."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self.loader(d[key])
+        return d
+
+
+LoadRadiographD = LoadRadiographDict = LoadRadiographd
