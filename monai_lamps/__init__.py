@@ -12,11 +12,23 @@
 
 Use the sub-packages as you would MONAI's: ``monai_lamps.transforms``, ``monai_lamps.networks``, ``monai_lamps.losses``,
 ``monai_lamps.handlers``, ``monai_lamps.engines``, ``monai_lamps.data``; a whole method is one folder of
-``monai_lamps.methods``; the bundles that train and use them lie in ``bundles/`` of the repository.
+``monai_lamps.methods``; the bundles that train and use them lie in ``bundles/`` of the repository. A sub-package is
+imported when it is first used, so ``import monai_lamps`` costs nothing.
 """
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 from .version import __version__
 
-__all__ = ["__version__"]
+_PACKAGES = ("bundle", "checkpoints", "data", "engines", "handlers", "losses", "methods", "networks", "transforms")
+
+__all__ = ["__version__", *_PACKAGES]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

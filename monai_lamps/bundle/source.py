@@ -26,6 +26,7 @@ def radiograph_datalist(
     seed: int = 0,
     workers: int | None = None,
     max_reject: float = 0.05,
+    patient_pattern: str = "",
 ) -> Path:
     """The datalist to train on: the given one, or the folder's index, made once into the output folder.
 
@@ -41,6 +42,8 @@ def radiograph_datalist(
         seed: seed of that split.
         workers: processes that verify files.
         max_reject: largest tolerated share of unreadable files.
+        patient_pattern: regular expression whose first group finds the patient in a file's path; patients are never
+            split between training and validation.
 
     Returns:
         path of the datalist.

@@ -14,13 +14,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 
 from monai_lamps.data.keys import derive_seed
 
-__all__ = ["ResumableBatchSampler"]
+__all__ = ["ResumableBatchSampler", "resumable_sampler"]
 
 
 class ResumableBatchSampler(Sampler[list[tuple[int, int]]]):
@@ -150,6 +151,25 @@ class ResumableBatchSampler(Sampler[list[tuple[int, int]]]):
     def __len__(self) -> int:
         """Number of steps that remain from `start_step` to the end of the run (not of an epoch)."""
         return max(self.total_steps - self.start_step, 0)
+
+
+def resumable_sampler(loader: Any) -> ResumableBatchSampler:
+    """
+    The batch sampler of a loader that can start at any step.
+
+    Args:
+        loader: a torch or MONAI `DataLoader`.
+
+    Raises:
+        TypeError: When its batch sampler is another one.
+    """
+    sampler = getattr(loader, "batch_sampler", None)
+    if not isinstance(sampler, ResumableBatchSampler):
+        raise TypeError(
+            f"The loader got a batch_sampler of type {type(sampler).__name__}, expected a ResumableBatchSampler: "
+            "use DataLoader(dataset, batch_sampler=ResumableBatchSampler(...))."
+        )
+    return sampler
 
 
 def _at_least(name: str, value: int, least: int, mend: str) -> None:

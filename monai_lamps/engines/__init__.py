@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from monai_lamps.engines.clip import GlobalNormClip, PerParameterClip, gradient_norms
 from monai_lamps.engines.curriculum import Curriculum, Phase
+from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
 from monai_lamps.engines.param_groups import weight_decay_groups
 from monai_lamps.engines.precision import autocast_dtype, check_device
@@ -27,6 +28,7 @@ __all__ = [
     "Cosine",
     "Curriculum",
     "GlobalNormClip",
+    "GroupSchedules",
     "Linear",
     "NonFiniteGuard",
     "PerParameterClip",

@@ -140,7 +140,7 @@ class NonFiniteGuard:
         values = ", ".join(f"{name}={float(term):.4g}" for name, term in terms.items())
         samples = "unknown" if index is None else index.tolist()
         return (
-            f"Loss or gradient is not finite at step {step}: loss={float(loss):.4g} ({values}), "
+            f"Loss or gradient is not finite at step {step}: loss={float(loss.detach()):.4g} ({values}), "
             f"{int((~torch.isfinite(norms)).sum())} of {norms.numel()} parameter gradients not finite, sample indices "
             f"{samples}. This is update {int(self._in_a_row if self._in_a_row is not None else 0)} in a row, with "
             f"patience={self.patience} (policy {self.policy!r}). The weights are those of the last finite step. "

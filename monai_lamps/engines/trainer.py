@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,11 +28,13 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_lamps.data.keys import derive_seed
+from monai_lamps.data.sampler import ResumableBatchSampler, resumable_sampler
 from monai_lamps.engines.clip import gradient_norms
+from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
 from monai_lamps.engines.precision import autocast_dtype, check_device
 from monai_lamps.engines.progress import Progress
-from monai_lamps.engines.schedules import Schedule, as_schedule
+from monai_lamps.engines.schedules import Schedule
 
 __all__ = ["PretrainingTrainer"]
 
@@ -101,16 +104,16 @@ class PretrainingTrainer(Trainer):
         device = check_device(device)
         self.precision = precision
         self.autocast_dtype = autocast_dtype(precision, device)
-        self.sampler = _resumable_sampler(train_data_loader, max_epochs, epoch_length)
+        self.sampler = resumable_sampler(train_data_loader)
+        _check_lengths(self.sampler, max_epochs, epoch_length)
         self.network = network
         self.optimizer = optimizer
-        self.schedules = {key: as_schedule(value) for key, value in (schedules or {}).items()}
-        _check_keys(self.schedules, optimizer)
+        self.schedules = GroupSchedules(optimizer, schedules or {})
         self.clip = clip
         self.guard = guard
         self.seed = seed
         self.inferer = inferer
-        self._steps_done = int(self.sampler.start_step)
+        self._steps_done = self.sampler.start_step
         super().__init__(
             device=device,
             max_epochs=max_epochs,
@@ -123,13 +126,13 @@ class PretrainingTrainer(Trainer):
         )
         self.amp = precision != "fp32"
         # Trainer.run() would make a new scaler at every run; ours is part of the saved state
-        self.scaler: GradScaler | None = GradScaler(device.type) if precision == "fp16" else None
+        self.scaler: Any = GradScaler(device.type) if precision == "fp16" else None
         self._rewind()
 
     @property
-    def method(self) -> nn.Module:
+    def method(self) -> Any:
         """The method itself, without the wrappers of distributed training and compilation."""
-        module = self.network
+        module: Any = self.network
         while isinstance(module, DistributedDataParallel) or hasattr(module, "_orig_mod"):
             module = module.module if isinstance(module, DistributedDataParallel) else module._orig_mod
         return module
@@ -152,8 +155,7 @@ class PretrainingTrainer(Trainer):
         exception from the last completed step. To extend a run, raise ``state.max_epochs`` (schedules stretch to the
         new length).
         """
-        generator = self._internal_run_generator
-        if generator is None or generator.gi_frame is None:  # otherwise it was interrupted and simply goes on
+        if self._generator_state() != inspect.GEN_SUSPENDED:  # otherwise it was interrupted and simply goes on
             self._rewind()
             if self._steps_done >= self.total_steps:
                 self.logger.warning(
@@ -190,14 +192,13 @@ class PretrainingTrainer(Trainer):
         Raises:
             ValueError: When the state is not one of this trainer, belongs to other data or another batch size, or lies
                 beyond the end of this run.
-            RuntimeError: When the run is already under way.
+            RuntimeError: When the run is already under way (or interrupted).
         """
-        generator = self._internal_run_generator
-        running = generator is not None and generator.gi_running
+        running = self._generator_state() != inspect.GEN_CLOSED
         if running and self.last_event_name != Events.STARTED:
             raise RuntimeError(
-                f"load_state_dict was called at {self.last_event_name}: call it before run() or in a handler of "
-                "Events.STARTED."
+                f"load_state_dict was called during a run, at {self.last_event_name}: call it before run() or in a "
+                "handler of Events.STARTED."
             )
         step = state_dict.get("step")
         if not isinstance(step, int) or step < 0:
@@ -222,6 +223,11 @@ class PretrainingTrainer(Trainer):
         self._rewind(running)
         self.logger.info(f"Continue at step {step} of {self.total_steps}, in epoch {step // length + 1}.")
 
+    def _generator_state(self) -> str:
+        """State of Ignite's run loop, a generator: closed after the end or an exception, suspended by `interrupt()`."""
+        generator = self._internal_run_generator
+        return inspect.GEN_CLOSED if generator is None else inspect.getgeneratorstate(generator)
+
     def _rewind(self, running: bool = False) -> None:
         """Put Ignite's counters and the sampler to the last completed step."""
         if not running:
@@ -237,11 +243,8 @@ class PretrainingTrainer(Trainer):
     def _iteration(self, engine: Any, batchdata: Mapping[str, Any]) -> dict[str, Any]:
         progress = self.progress
         torch.manual_seed(derive_seed(self.seed, progress.step, self.state.rank))
-        self._apply_schedules(progress)
-        batch = {
-            key: value.to(self.state.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for key, value in batchdata.items()
-        }
+        self.schedules.apply(progress)
+        batch = self._to_device(batchdata)
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.state.device.type, dtype=self.autocast_dtype, enabled=self.amp):
@@ -250,7 +253,7 @@ class PretrainingTrainer(Trainer):
         output: dict[str, Any] = {
             "terms": {name: term.detach() for name, term in terms.items()},
             "latest": dict(getattr(self.method, "latest", {})),
-            "batch_size": len(next(iter(batch.values()))),
+            "batch_size": len(next(iter(batch.values())) if index is None else index),
             "index": index,
         }
         self.state.output = output
@@ -270,13 +273,11 @@ class PretrainingTrainer(Trainer):
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 
-    def _apply_schedules(self, progress: Progress) -> None:
-        for key, schedule in self.schedules.items():
-            value = schedule(progress)
-            for group in self.optimizer.param_groups:
-                if key == "weight_decay" and not group.get("decay", True):
-                    continue
-                group[key] = value * group.get("lr_scale", 1.0) if key == "lr" else value
+    def _to_device(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: value.to(self.state.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+            for key, value in batch.items()
+        }
 
     def _update(
         self, loss: torch.Tensor, terms: Mapping[str, torch.Tensor], index: torch.Tensor | None, progress: Progress
@@ -303,33 +304,20 @@ def _total(terms: Mapping[str, torch.Tensor], progress: Progress) -> torch.Tenso
             f"The method returned no loss terms at step {progress.step}, expected at least one: "
             "give every phase of the curriculum an objective with a weight above 0."
         )
-    return torch.stack([term.float() for term in terms.values()]).sum()
+    for name, term in terms.items():
+        if term.ndim:
+            raise ValueError(f"Loss term '{name}' got the shape {tuple(term.shape)}, expected a scalar: reduce it.")
+    return torch.stack(list(terms.values())).sum()
 
 
-def _resumable_sampler(loader: Iterable, max_epochs: int, epoch_length: int | None) -> Any:
-    sampler = getattr(loader, "batch_sampler", None)
-    if not all(hasattr(sampler, name) for name in ("start_step", "steps_per_epoch", "total_epochs")):
-        raise TypeError(
-            f"train_data_loader got a batch_sampler of type {type(sampler).__name__}, expected a "
-            "ResumableBatchSampler: use DataLoader(dataset, batch_sampler=ResumableBatchSampler(...))."
-        )
+def _check_lengths(sampler: ResumableBatchSampler, max_epochs: int, epoch_length: int | None) -> None:
     if sampler.total_epochs != max_epochs:
         raise ValueError(
             f"max_epochs got {max_epochs}, expected total_epochs={sampler.total_epochs} of the batch sampler: "
             "give both the same number."
         )
-    if epoch_length is not None and epoch_length != sampler.steps_per_epoch:
+    if epoch_length not in (None, sampler.steps_per_epoch):
         raise ValueError(
             f"epoch_length got {epoch_length}, expected steps_per_epoch={sampler.steps_per_epoch} of the batch "
             "sampler: leave it out, or take fewer data for a shorter epoch."
         )
-    return sampler
-
-
-def _check_keys(schedules: Mapping[str, Schedule], optimizer: torch.optim.Optimizer) -> None:
-    valid = sorted(set.intersection(*(set(group) for group in optimizer.param_groups)) - {"params"})
-    for key in schedules:
-        if key not in valid:
-            raise ValueError(
-                f"schedules got the key '{key}', expected one of {valid} (the settings of {type(optimizer).__name__})."
-            )

@@ -21,14 +21,13 @@ from typing import Any
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
+from .checkpoint_contents import plain_identity, stored_bytes
 from .checkpoint_file import (
     CheckpointError,
     checkpoint_path,
     is_complete,
     list_checkpoints,
-    plain_identity,
     remove_checkpoint,
-    stored_bytes,
     verify_checkpoint,
     write_checkpoint,
 )
@@ -53,7 +52,8 @@ class CheckpointHandler:
 
     A full disk does not end the run: the temporary file is removed, an error is logged, ``failures`` counts it, and
     training goes on with the last checkpoint. Nothing is saved when training raises: the state may be half a step on,
-    so the last checkpoint stands. Only rank 0 writes; the others return at once, so ``state_dict`` must not communicate.
+    so the last checkpoint stands. Only rank 0 writes; the others return at once, so a ``state_dict`` must not
+    communicate.
 
     Args:
         directory: folder of the checkpoints, by custom ``OUT/checkpoints``.
@@ -81,7 +81,7 @@ class CheckpointHandler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if keep < 2:
-            raise ValueError(f"keep must be at least 2, got {keep}: with one file a damaged checkpoint would end the run.")
+            raise ValueError(f"keep must be at least 2, got {keep}: a single file may be damaged.")
         if every_epochs < 1:
             raise ValueError(f"every_epochs must be at least 1, got {every_epochs}.")
         if every_minutes is not None and every_minutes <= 0:

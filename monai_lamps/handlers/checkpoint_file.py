@@ -18,36 +18,32 @@ import pickle
 import re
 import shutil
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import torch
-from torch import Tensor, nn
 
 from monai_lamps.data.atomic import atomic_write
 from monai_lamps.version import __version__
 
+from .checkpoint_contents import plain_identity, stored_bytes
+
 __all__ = [
     "CheckpointError",
     "checkpoint_path",
-    "identity_differences",
     "is_complete",
     "list_checkpoints",
-    "plain_identity",
     "read_checkpoint",
     "remove_checkpoint",
     "set_aside",
     "sidecar_path",
-    "stored_bytes",
     "verify_checkpoint",
     "write_checkpoint",
 ]
 
 _NAME = re.compile(r"step=(\d+)\.pt")
 _SIDECAR_KEYS = ("sha256", "bytes", "step", "epoch", "identity", "version", "time")
-_PRIMITIVES = (type(None), bool, int, float, complex, str, bytes, torch.Size, torch.dtype, torch.device)
 
 
 class CheckpointError(ValueError):
@@ -69,71 +65,6 @@ def list_checkpoints(directory: str | Path) -> list[Path]:
     folder = Path(directory)
     found = [(int(m[1]), p) for p in (folder.iterdir() if folder.is_dir() else ()) if (m := _NAME.fullmatch(p.name))]
     return [path for _, path in sorted(found, reverse=True)]
-
-
-def plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity as JSON gives it back (tuples become lists), so that it can be compared with one that was read.
-
-    Raises:
-        TypeError: when it holds anything but JSON primitives.
-    """
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(identity)))
-    except TypeError as error:
-        raise TypeError(
-            f"the identity of a run must hold numbers, strings, lists and dictionaries only, got {identity!r} ({error})."
-        ) from error
-    return plain
-
-
-def identity_differences(expected: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
-    """Where two identities differ, one line each: ``encoder.name: expected 'resnet18', got 'swin_tiny'``."""
-    left, right = _flat(expected), _flat(got)
-    names = [*left, *(name for name in right if name not in left)]
-    absent = object()
-    return [
-        f"{name}: expected {left.get(name, 'nothing')!r}, got {right.get(name, 'nothing')!r}"
-        for name in names
-        if left.get(name, absent) != right.get(name, absent)
-    ]
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat.update(_flat(item, f"{prefix}{key}.") if isinstance(item, Mapping) else {f"{prefix}{key}": item})
-    return flat
-
-
-def stored_bytes(contents: Any) -> int:
-    """Bytes of the tensor storages in nested dictionaries and lists, each storage once.
-
-    Raises:
-        TypeError: naming the first thing that is neither a tensor nor a primitive, which torch would not load again
-            with ``weights_only=True``.
-    """
-    storages: dict[int, int] = {}
-    _walk(contents, "checkpoint", storages)
-    return sum(storages.values())
-
-
-def _walk(value: Any, where: str, storages: dict[int, int]) -> None:
-    kind = type(value)
-    if kind in (dict, OrderedDict):
-        for key, item in value.items():
-            _walk(key, f"{where} key", storages)
-            _walk(item, f"{where}[{key!r}]", storages)
-    elif kind in (list, tuple, set):
-        for position, item in enumerate(value):
-            _walk(item, f"{where}[{position}]", storages)
-    elif kind in (Tensor, nn.Parameter):
-        storage = value.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
-    elif kind not in _PRIMITIVES:
-        raise TypeError(
-            f"{where} is a {kind.__module__}.{kind.__qualname__}; a checkpoint holds tensors and primitives only: "
-            "let its state_dict() give a tensor, a number, a string, or a list or dictionary of them."
-        )
 
 
 def write_checkpoint(
@@ -241,15 +172,16 @@ def verify_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at '{path}'; expected a file step=NUMBER.pt of a run's checkpoints folder.")
+        raise FileNotFoundError(f"no checkpoint at '{path}'; expected a file step=NUMBER.pt of a run.")
     sidecar = _read_sidecar(path)
-    if path.stat().st_size != sidecar["bytes"]:
+    size = path.stat().st_size
+    if size != sidecar["bytes"]:
         raise CheckpointError(
-            f"checkpoint '{path}' is truncated: it has {path.stat().st_size} bytes, its sidecar says {sidecar['bytes']}; "
+            f"checkpoint '{path}' is truncated: it has {size} bytes, its sidecar says {sidecar['bytes']}; "
             "use another one."
         )
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+        digest = _digest(file)
     if digest != sidecar["sha256"]:
         raise CheckpointError(
             f"checkpoint '{path}' is damaged: its sha256 is {digest[:12]}..., its sidecar says "
@@ -309,7 +241,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def is_complete(path: str | Path) -> bool:
     """Whether sidecar and length fit: a quick look, without reading the file (:func:`verify_checkpoint` reads it)."""
     try:
-        return Path(path).stat().st_size == _read_sidecar(Path(path))["bytes"]
+        return bool(Path(path).stat().st_size == _read_sidecar(Path(path))["bytes"])
     except (OSError, CheckpointError):
         return False
 
@@ -321,7 +253,7 @@ def remove_checkpoint(path: str | Path) -> None:
 
 
 def set_aside(directory: str | Path, newer_than: int = -1, keep: Path | None = None) -> Path | None:
-    """Move checkpoints that a new run would mix with its own into a folder ``<directory>.old-N`` beside; nothing is lost.
+    """Move checkpoints that a new run would mix with its own into a folder ``<directory>.old-N`` beside the old one.
 
     Args:
         directory: folder of the checkpoints.

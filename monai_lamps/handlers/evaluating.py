@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["batch_to_device", "bare_method", "evaluating"]
+__all__ = ["batch_to_device", "evaluating"]
 
 
 @contextmanager
@@ -40,15 +40,6 @@ def evaluating(method: nn.Module) -> Iterator[None]:
     finally:
         for module, flag in flags:
             module.training = flag
-
-
-def bare_method(method: nn.Module) -> Any:
-    """The method itself when it is wrapped for distributed training, else the argument.
-
-    Args:
-        method: a module, possibly a ``DistributedDataParallel``.
-    """
-    return method.module if isinstance(method, nn.parallel.DistributedDataParallel) else method
 
 
 def batch_to_device(batch: Mapping[str, Any], device: torch.device | str | None) -> dict[str, Any]:

@@ -19,9 +19,9 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 
 from .checkpoint import CheckpointHandler
+from .checkpoint_contents import identity_differences
 from .checkpoint_file import (
     CheckpointError,
-    identity_differences,
     list_checkpoints,
     read_checkpoint,
     set_aside,
@@ -37,8 +37,8 @@ class ResumeHandler:
     """Continues a run from a checkpoint when it starts.
 
     It acts at ``Events.STARTED``: Ignite makes the iterator of the data loader after it, so the trainer's
-    ``load_state_dict`` can still tell the sampler where to go on. (Not before ``run``: there Ignite takes a finished run
-    for a new one and trains it all over again; at STARTED a finished run just completes.)
+    ``load_state_dict`` can still tell the sampler where to go on. (Before ``run``, Ignite would take a
+    finished run for a new one and train it all over again; at STARTED a finished run just completes.)
 
     Args:
         checkpoint: the handler that saves; its folder, state and identity are what is looked for.
@@ -122,7 +122,7 @@ class ResumeHandler:
                 "output_dir, or start anew with --resume none, which moves them aside."
             )
         if found:
-            _LOGGER.warning("no valid checkpoint in %s (%d skipped): starting anew", self.checkpoint.directory, len(found))
+            _LOGGER.warning("no valid checkpoint in %s: starting anew", self.checkpoint.directory)
         return None
 
     def _named(self, path: Path) -> Path:
@@ -155,7 +155,8 @@ class ResumeHandler:
         dist.broadcast_object_list(choice, src=0)
         if isinstance(choice[0], Exception):
             raise choice[0]
-        return choice[0]
+        agreed: Path | None = choice[0]
+        return agreed
 
     def _load(self, engine: Engine, path: Path) -> None:
         contents = read_checkpoint(path)
@@ -167,8 +168,9 @@ class ResumeHandler:
             try:
                 target.load_state_dict(contents[name])
             except (RuntimeError, KeyError, ValueError) as error:
+                reason = " ".join(str(error).split())
                 raise CheckpointError(
-                    f"checkpoint '{path}': its '{name}' does not fit this run's {type(target).__name__}: {error}"
+                    f"checkpoint '{path}': its '{name}' does not fit this run's {type(target).__name__}: {reason}"
                 ) from error
         state = engine.state
         _LOGGER.info("resumed from checkpoint %s (step %d)", path, state.iteration)

@@ -24,9 +24,9 @@ __all__ = ["ContextLoss"]
 class ContextLoss(_Loss):
     """Smooth-L1 between predicted and target embeddings of the hidden cells.
 
-    Lamps (arXiv 2512.22872), extrapolation (coherence): the student's decoder against the teacher's tokens. As released,
-    both are set to zero where the cell is visible and the mean goes over all cells, so the loss is the mean over the
-    hidden cells times their share (75/196 with the published window).
+    Lamps (arXiv 2512.22872), extrapolation (coherence): the student's decoder against the teacher's tokens. As
+    released, both are zero where the cell is visible and the mean goes over all cells, so the loss is the mean over
+    the hidden cells times their share (75/196 with the published window).
 
     Args:
         beta: where the loss turns from quadratic to linear; > 0. The paper: 1.

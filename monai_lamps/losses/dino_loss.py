@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch.nn.modules.loss import _Loss
 
 from .shapes import require_shape

@@ -8,7 +8,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Networks: encoders, the context decoder, heads, and the teacher. Importing it registers the FlexibleUNet backbones."""
+"""Networks: encoders, the context decoder, heads, and the teacher. Importing it registers FlexibleUNet backbones."""
 
 from __future__ import annotations
 

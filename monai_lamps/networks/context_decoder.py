@@ -133,7 +133,8 @@ class ContextDecoder(nn.Module):
         x = torch.cat([first, tokens + code[:, 1:]], dim=1)  # [B, 1 + N, D]
         for block in self.blocks:
             x = block(x)
-        return self.norm(x)[:, 1:]
+        predictions: torch.Tensor = self.norm(x)[:, 1:]
+        return predictions
 
     def _initialise(self) -> None:
         """MAE's initialisation: Xavier weights, zero biases, tokens of deviation 0.02."""
@@ -148,5 +149,6 @@ class ContextDecoder(nn.Module):
 
 def _block(dim: int, mlp_dim: int, num_heads: int) -> TransformerBlock:
     block = TransformerBlock(dim, mlp_dim, num_heads, qkv_bias=True, use_flash_attention=True)
-    block.norm_cross_attn = nn.Identity()  # MONAI makes it always; without cross-attention it never gets a gradient
+    # MONAI always makes this norm; without cross-attention it would never get a gradient
+    block.norm_cross_attn = nn.Identity()  # type: ignore[assignment]
     return block

@@ -21,7 +21,7 @@ __all__ = ["DINOHead"]
 
 
 class DINOHead(nn.Module):
-    """Three-layer perceptron, L2 normalisation, weight-normed prototypes (DINO, arXiv 2104.14294, section 3 and app. C).
+    """Three-layer perceptron, L2 normalisation, weight-normed prototypes (DINO, arXiv 2104.14294, section 3).
 
     Lamps (arXiv 2512.22872) uses it for the global self-distillation of its optional fourth objective. Of the released
     checkpoint this is ``peac_global``: ``last_layer.weight_g`` and ``weight_v`` there are
@@ -50,9 +50,9 @@ class DINOHead(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
         self.last_layer = weight_norm(last)
-        magnitude = self.last_layer.parametrizations.weight.original0  # type: ignore[union-attr]
-        nn.init.ones_(magnitude)  # type: ignore[arg-type]
-        magnitude.requires_grad_(False)  # type: ignore[union-attr]
+        magnitude = self.last_layer.parametrizations.weight.original0
+        nn.init.ones_(magnitude)
+        magnitude.requires_grad_(False)
 
     def bottleneck(self, x: torch.Tensor) -> torch.Tensor:
         """L2-normalised output of the perceptron: (..., dim), float, to (..., bottleneck_dim), float of norm 1."""
@@ -60,4 +60,5 @@ class DINOHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of the prototypes: (..., dim), float, to (..., out_dim), float in [-1, 1]."""
-        return self.last_layer(self.bottleneck(x))
+        logits: torch.Tensor = self.last_layer(self.bottleneck(x))
+        return logits

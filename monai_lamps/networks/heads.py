@@ -71,7 +71,8 @@ class Composer(nn.Module):
         """
         if parts.ndim != 3 or tuple(parts.shape[1:]) != (self.parts, self.dim):
             raise ValueError(f"expected embeddings of parts (B, {self.parts}, {self.dim}), got {tuple(parts.shape)}.")
-        return self.layer(parts.flatten(1))
+        composed: torch.Tensor = self.layer(parts.flatten(1))
+        return composed
 
 
 class Decomposer(nn.Module):
@@ -105,7 +106,8 @@ class Decomposer(nn.Module):
         """
         if whole.ndim != 2 or whole.shape[1] != self.dim:
             raise ValueError(f"expected embeddings of wholes (B, {self.dim}), got {tuple(whole.shape)}.")
-        return self.layer(whole).unflatten(1, (self.parts, self.dim))
+        parts: torch.Tensor = self.layer(whole).unflatten(1, (self.parts, self.dim))
+        return parts
 
 
 class ProjectionHead(nn.Sequential):

@@ -67,7 +67,7 @@ def check_offset(offset: Tensor, high: Sequence[int]) -> None:
     if offset.dtype.is_floating_point or offset.dtype.is_complex or offset.dtype == torch.bool:
         raise TypeError(f"offset must be an integer tensor (cells), got {offset.dtype}.")
     if offset.shape[-1] != len(high):
-        raise ValueError(f"offset must have {len(high)} numbers, one per spatial axis, got shape {tuple(offset.shape)}.")
+        raise ValueError(f"offset must have {len(high)} numbers, one per axis, got {tuple(offset.shape)}.")
     if min(high) < 0:
         raise ValueError(f"the crop is larger than the grid it is cut from by {-min(high)} cells; make it smaller.")
     if offset.device.type == "cpu" and offset.numel():
@@ -146,12 +146,13 @@ def crop_cells(x: Tensor, offset: Tensor, cell: int, size: int) -> Tensor:
 
 
 def _slice_cells(x: Tensor, offset: Tensor, cell: int, size: int) -> Tensor:
-    crops = [
-        image[(slice(None), *(slice(o * cell, (o + size) * cell) for o in first))]
-        for image, views in zip(x, offset.tolist(), strict=True)
-        for first in views
-    ]
-    return torch.stack(crops).unflatten(0, offset.shape[:2])
+    crops = []
+    for image, views in zip(x, offset.tolist(), strict=True):
+        for first in views:
+            window = (slice(None), *(slice(o * cell, (o + size) * cell) for o in first))
+            crops.append(image[window])
+    stacked: Tensor = torch.stack(crops).unflatten(0, offset.shape[:2])
+    return stacked
 
 
 def _gather_cells(x: Tensor, offset: Tensor, cell: int, size: int) -> Tensor:
@@ -163,4 +164,5 @@ def _gather_cells(x: Tensor, offset: Tensor, cell: int, size: int) -> Tensor:
         first = offset[..., axis].view(batch, views, *[1] * n)
         index.append(first + along.view([size if k == axis else 1 for k in range(n)]))
     picked = cells[tuple(index)]  # (B, V, size, ..., C, cell, ...)
-    return join_cells(picked.flatten(2, 1 + n).flatten(0, 1), [size] * n).unflatten(0, (batch, views))
+    crops: Tensor = join_cells(picked.flatten(2, 1 + n).flatten(0, 1), [size] * n).unflatten(0, (batch, views))
+    return crops

@@ -116,14 +116,14 @@ class RandGridRegion(Randomizable, _Region):
         )
 
     def _draw_box(self, shape: tuple[int, ...]) -> tuple[list[float], list[float]]:
-        n, volume = len(shape), float(np.prod(shape))
+        n, volume, (low, high) = len(shape), float(np.prod(shape)), np.log(self.aspect)
         for _ in range(TRIES):
-            share = self.R.uniform(*self.area)
-            ratio = np.concatenate([[0.0], self.R.uniform(*np.log(self.aspect), size=n - 1)])
+            share = self.R.uniform(self.area[0], self.area[1])
+            ratio = np.concatenate([[0.0], self.R.uniform(low, high, size=n - 1)])
             sides = np.rint((share * volume) ** (1 / n) * np.exp(ratio - ratio.mean()))
             if (sides >= 1).all() and (sides <= shape).all():
-                starts = [float(self.R.randint(0, int(full - side) + 1)) for full, side in zip(shape, sides, strict=True)]
-                return starts, [float(side) for side in sides]
+                spare = [int(full - side) for full, side in zip(shape, sides, strict=True)]
+                return [float(self.R.randint(0, most + 1)) for most in spare], [float(side) for side in sides]
         first = min([float(shape[0]), *(side / self.aspect[0] for side in shape[1:])])
         fit = [first, *(min(float(side), first * self.aspect[1]) for side in shape[1:])]
         return [(full - side) / 2 for full, side in zip(shape, fit, strict=True)], fit
@@ -149,7 +149,8 @@ class GridRegion(_Region):
     """The deterministic sibling of :py:class:`RandGridRegion`, for validation and inference.
 
     The box is the centred square (cube) over the whole short side; of it the central ``region / (region + margin)``
-    is kept, so that an anatomical structure has about the same size in px as in training. No distortion, no jitter.
+    is kept, so that an anatomical structure has about the same size in px as in training (there it is 5 % larger on
+    average, as a training box holds 85 to 100 % of the area). No distortion, no jitter.
     With ``margin=0`` the whole short side is kept.
 
     Args:
@@ -176,8 +177,6 @@ class GridRegion(_Region):
 
 class _RegionMap(MapTransform):
     """One region for all keys: images of one size in, regions of one place out."""
-
-    region: RandGridRegion | GridRegion
 
     def __init__(self, keys: KeysCollection, mode: str | Sequence[str], allow_missing_keys: bool) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)

@@ -35,7 +35,7 @@ def check_mode(mode: str) -> str:
 
 
 def as_image(img: NdarrayOrTensor) -> Tensor:
-    """One channel-first image as a plain float32 tensor (C, *spatial), 2-D or 3-D; raises ValueError for other shapes."""
+    """One image as a plain float32 tensor (C, *spatial), 2-D or 3-D; raises ValueError for other shapes."""
     data: Tensor = convert_to_tensor(img, dtype=torch.float32, track_meta=False)
     if data.ndim not in (3, 4) or 0 in data.shape:
         raise ValueError(
@@ -65,7 +65,8 @@ def resample_box(img: Tensor, box: Box, size: int, mode: str = "bicubic") -> Ten
     for (start, stop), side in zip(box, img.shape[1:], strict=True):
         first = min(max(round(start), 0), side - 1)
         edges.append(slice(first, min(max(round(stop), first + 1), side)))
-    cut = img[(slice(None), *edges)]
+    index = (slice(None), *edges)
+    cut = img[index]
     smooth = {"antialias": True, "align_corners": False} if mode != "nearest-exact" else {}
     if cut.ndim == 3:
         out = F.interpolate(cut[None], size=(size, size), mode=mode, **smooth)[0]
@@ -79,5 +80,5 @@ def resample_box(img: Tensor, box: Box, size: int, mode: str = "bicubic") -> Ten
             )
     if mode == "bicubic":
         low, high = torch.aminmax(cut)
-        out = out.clamp_(low, high)
+        out = out.clamp_(float(low), float(high))  # numbers: clamping by tensors is ten times slower
     return out.contiguous()

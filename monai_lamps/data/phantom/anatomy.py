@@ -47,6 +47,7 @@ class Anatomy:
         pedicle: half-widths of the upper mediastinum.
         knob: aortic knob: x, y, radius.
         trunk: bulge of the pulmonary trunk.
+        waist: how far the left border is filled between knob and apex of the heart (1: a straight line).
         hilum: heights of the hila.
         rib_top, rib_pitch: height of the first rib at the spine and distance between ribs, each side.
         rib_loop: fall of a rib between spine and flank (half of the loop).
@@ -72,6 +73,7 @@ class Anatomy:
     pedicle: tuple[float, float]
     knob: tuple[float, float, float]
     trunk: float
+    waist: float
     hilum: tuple[float, float]
     rib_top: tuple[float, float]
     rib_pitch: tuple[float, float]
@@ -112,7 +114,7 @@ class Anatomy:
             female=bool(rng.random() < 0.45),
             wall=u(0.035, 0.085),
             cage=u(0.37, 0.405),
-            cage_top=u(0.035, 0.065),
+            cage_top=u(0.048, 0.08),
             cage_centre=u(0.70, 0.80),
             cage_power=(u(2.3, 2.8), u(2.15, 2.5)),
             dome=(right_dome, left_dome),
@@ -122,6 +124,7 @@ class Anatomy:
             pedicle=(u(0.042, 0.06), u(0.038, 0.052)),
             knob=(u(0.03, 0.045), u(0.275, 0.31), u(0.032, 0.046)),
             trunk=u(0.0, 0.016),
+            waist=u(0.72, 0.95),
             hilum=(0.445 + g(0.0, 0.012), 0.42 + g(0.0, 0.012)),
             rib_top=(top + g(0, 0.004), top + g(0, 0.004)),
             rib_pitch=(pitch, pitch + g(0, 0.0006)),
@@ -144,7 +147,8 @@ class Anatomy:
         rise = np.clip((self.cage_centre - _Y) / (self.cage_centre - self.cage_top), 0.0, 1.0)
         below = np.clip((_Y - self.cage_centre) / 0.5, 0.0, 1.0)
         upper = (1.0 - rise ** self.cage_power[0]) ** (1.0 / self.cage_power[1])
-        return self.cage * upper * (1.0 - 0.3 * below**2)
+        result: np.ndarray = self.cage * upper * (1.0 - 0.3 * below**2)
+        return result
 
     @cached_property
     def heart_table(self) -> np.ndarray:
@@ -162,16 +166,22 @@ class Anatomy:
     @cached_property
     def medial_table(self) -> np.ndarray:
         """(2, TABLE_LENGTH) distance of the mediastinal border of each lung from the midline."""
-        apex = 0.045 * np.clip((0.2 - _Y) / 0.12, 0.0, 1.5) ** 1.5
+        apex = 0.034 * np.clip((0.18 - _Y) / 0.1, 0.0, 1.5) ** 1.6
         kx, ky, kr = self.knob
         knob = kx + np.sqrt(np.maximum(kr**2 - (_Y - ky) ** 2, 0.0))
         knob[np.abs(_Y - ky) >= kr] = 0.0
         trunk = self.pedicle[LEFT] + self.trunk * np.exp(-(((_Y - self.hilum[LEFT] + 0.02) / 0.035) ** 2))
         vein = self.pedicle[RIGHT] + 0.006 * np.exp(-(((_Y - 0.34) / 0.06) ** 2))
         heart = np.nan_to_num(self.heart_table, nan=0.0)
-        right = np.maximum(vein + apex, heart[RIGHT])
-        left = np.maximum(np.maximum(trunk + apex, knob), heart[LEFT])
-        return gaussian_filter1d(np.stack([right, left]), 12.0, axis=1, mode="nearest")
+        widest, keep = heart.argmax(axis=1), (0.9, 0.82)
+        for side in (RIGHT, LEFT):  # below its widest level the heart rests on the diaphragm: no lung under it
+            heart[side, widest[side] :] = np.maximum(heart[side, widest[side] :], keep[side] * heart[side].max())
+        slope = np.interp(_Y, (self.trachea[2], _Y[widest[RIGHT]]), (0.045, 0.96 * heart[RIGHT].max()), left=0.0)
+        right = np.maximum.reduce([vein + apex, heart[RIGHT], slope])
+        straight = np.interp(_Y, (ky, _Y[widest[LEFT]]), (kx, heart[LEFT].max()), left=0.0)
+        left = np.maximum.reduce([trunk + apex, knob, heart[LEFT], self.waist * straight])
+        left = gaussian_filter1d(left, 24.0, mode="nearest")
+        return np.stack([gaussian_filter1d(right, 24.0, mode="nearest"), left])
 
     @cached_property
     def diaphragm_table(self) -> np.ndarray:
@@ -184,6 +194,17 @@ class Anatomy:
             rows.append(self.dome[side] + lateral + medial)
         return np.stack(rows)
 
+    @cached_property
+    def shoulder_table(self) -> np.ndarray:
+        """(TABLE_LENGTH,) height of the body's upper outline over ``|x|``: trapezius and shoulder; -1 in the neck."""
+        offsets = np.array([0.006, 0.03, 0.09, 0.33 - self.neck, 0.43 - self.neck, 0.5 - self.neck, 0.56 - self.neck])
+        rise = np.array([-0.25, -0.07, -0.015, 0.03, 0.055, 0.10, 0.19])
+        line = np.interp(_Y, np.append(self.neck + offsets, 0.7), self.shoulder + np.append(rise, 0.6))
+        line = gaussian_filter1d(line, 14.0, mode="nearest")
+        line[self.neck - 0.002 > _Y] = -1.0
+        result: np.ndarray = line
+        return result
+
     def lookup(self, table: np.ndarray, at: float | np.ndarray) -> np.ndarray:
         """Read a one-sided table at canonical coordinates by linear interpolation.
 
@@ -191,7 +212,8 @@ class Anatomy:
             table: (TABLE_LENGTH,) float.
             at: coordinates (y, or ``|x|`` for the diaphragm).
         """
-        return np.interp(at, _Y, table)
+        result: np.ndarray = np.interp(at, _Y, table)
+        return result
 
     def clavicle_axis(self, side: int, distance: np.ndarray) -> np.ndarray:
         """Height of the middle line of a clavicle (an S from the sternum up to the shoulder).
@@ -203,7 +225,8 @@ class Anatomy:
         medial, lateral, curve, _ = self.clavicle[side]
         start, end = self.clavicle_ends
         t = np.clip((distance - start) / (end - start), -0.2, 1.3).astype(np.float32)
-        return medial + (lateral - medial) * t - curve * np.sin(2 * np.pi * t * 0.9)
+        result: np.ndarray = medial + (lateral - medial) * t - curve * np.sin(2 * np.pi * t * 0.9)
+        return result
 
     def rib_sides(self) -> np.ndarray:
         """(2, 2) float: (top, pitch) of the ribs of the right and the left side."""

@@ -18,7 +18,7 @@ import numpy as np
 from monai_lamps.data.phantom.anatomy import LEFT, RIGHT, Anatomy
 from monai_lamps.data.phantom.bones import clavicle_field, spine_field
 from monai_lamps.data.phantom.canvas import Canvas
-from monai_lamps.data.phantom.soft import Regions, trachea_field
+from monai_lamps.data.phantom.soft import APEX_ROUNDING, Regions, trachea_field
 
 __all__ = ["LANDMARKS", "STRUCTURES", "landmarks", "masks"]
 
@@ -74,15 +74,14 @@ def masks(canvas: Canvas, anatomy: Anatomy, regions: Regions) -> np.ndarray:
 
 
 def _lung(anatomy: Anatomy, side: int) -> np.ndarray:
-    """Apex, four lateral points downwards, costophrenic angle, dome, cardiophrenic angle, four medial points upwards.
-
-    Without the point that would repeat: (11, 2) canonical ``(x, y)``.
+    """Apex, four lateral points downwards, costophrenic angle, middle of the seen diaphragm, cardiophrenic angle,
+    three medial points upwards: (11, 2) canonical ``(x, y)``.
     """
     sign = 1.0 if side == LEFT else -1.0
     y = np.linspace(0.0, 0.3, 1201)
     gap = anatomy.lookup(anatomy.cage_table, y) - anatomy.lookup(anatomy.medial_table[side], y)
-    top = float(y[np.argmax(gap > 0.015)])  # half the rounding width: there the rounded borders meet
-    apex_x = float(anatomy.lookup(anatomy.cage_table, top)) - 0.0075
+    top = float(y[np.argmax(gap > APEX_ROUNDING / 2)])  # half the rounding width: there the rounded borders meet
+    apex_x = float(anatomy.lookup(anatomy.cage_table, top)) - APEX_ROUNDING / 4
 
     def corner(border: np.ndarray) -> tuple[float, float]:
         height = np.linspace(0.5, 1.1, 2401)
@@ -93,12 +92,12 @@ def _lung(anatomy: Anatomy, side: int) -> np.ndarray:
     outer, inner = corner(anatomy.cage_table), corner(anatomy.medial_table[side])
     down = top + (outer[1] - top) * _LEVELS
     up = (top + (inner[1] - top) * _LEVELS)[::-1]
-    dome_x = anatomy.dome_at[side]
+    middle = (outer[0] + inner[0]) / 2
     points = [
         (apex_x, top),
         *zip(anatomy.lookup(anatomy.cage_table, down), down),
         outer,
-        (dome_x, float(anatomy.lookup(anatomy.diaphragm_table[side], dome_x))),
+        (middle, float(anatomy.lookup(anatomy.diaphragm_table[side], middle))),
         inner,
         *zip(anatomy.lookup(anatomy.medial_table[side], up[:3]), up[:3]),
     ]
@@ -132,8 +131,8 @@ def landmarks(canvas: Canvas, anatomy: Anatomy) -> dict[str, np.ndarray]:
         anatomy: the patient.
 
     Returns:
-        For each name of :data:`LANDMARKS` a (k, 2) float32 of ``(row, column)``; the same point of the body has the same
-        place in every image. Lungs, heart and clavicles: points of the mask's border; vertebrae: middles of ten
+        For each name of :data:`LANDMARKS` a (k, 2) float32 of ``(row, column)``; the order of the points is the same in
+        every image. Lungs, heart and clavicles: points of the mask's border; vertebrae: middles of ten
         vertebral bodies from the top. Points may lie outside the image.
     """
     first, pitch, growth, _ = anatomy.vertebra

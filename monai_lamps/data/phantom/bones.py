@@ -17,20 +17,21 @@ import numpy as np
 
 from monai_lamps.data.phantom.anatomy import LEFT, RIGHT, Anatomy
 from monai_lamps.data.phantom.canvas import Canvas
+from monai_lamps.data.phantom.soft import Regions
 
 __all__ = ["bones", "clavicle_field", "spine_field"]
 
 _RIBS = 12
 
 
-def _tube(distance: np.ndarray, half: np.ndarray | float, cortex: float = 0.55) -> np.ndarray:
+def _tube(distance: np.ndarray, half: np.ndarray | float, cortex: float = 0.42) -> np.ndarray:
     """Path length through a tube with a dense wall, at a distance from its axis; about 1 on the wall's edge."""
     t = np.clip(distance / half, 0.0, 1.0)
     t *= t
     return np.sqrt(1 - t) * (1 - cortex + cortex * 2.2 * t)
 
 
-def _ribs(canvas: Canvas, anatomy: Anatomy, cage: np.ndarray) -> np.ndarray:
+def _ribs(canvas: Canvas, anatomy: Anatomy, cage: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Ribs as tilted rings round the cage: the upper half of each loop lies behind, the lower half in front."""
     outer = cage * np.float32(1.012)
     ratio = np.minimum(canvas.ax / outer, 1.0)
@@ -43,9 +44,11 @@ def _ribs(canvas: Canvas, anatomy: Anatomy, cage: np.ndarray) -> np.ndarray:
     within = canvas.inside(outer - canvas.ax, 0.006)
     grazing = np.minimum(np.float32(0.75) + np.float32(0.25) / np.maximum(depth, 0.22), 1.7)
     total = np.zeros_like(cage)
+    behind = np.clip(np.float32(0.45) + (canvas.ax - np.float32(0.04)) * 4, 0, 1)  # fainter behind the mediastinum
+    before = np.clip((ratio - np.float32(0.42)) * 7, 0, 1)  # ends where the cartilage begins
     halves = (
-        (1 - depth, anatomy.rib_width, _RIBS, 0.092, np.clip((canvas.ax - np.float32(0.03)) * 60, 0, 1)),
-        (1 + depth, anatomy.rib_width * 1.15, 8, 0.06, np.clip((ratio - np.float32(0.42)) * 7, 0, 1)),
+        (1 - depth, anatomy.rib_width, _RIBS, 0.105, behind),
+        (1 + depth, anatomy.rib_width * 1.15, 8, 0.05, before),
     )
     for fall, half, count, density, visible in halves:
         phase = (canvas.y - loop * fall - top) / pitch
@@ -54,13 +57,16 @@ def _ribs(canvas: Canvas, anatomy: Anatomy, cage: np.ndarray) -> np.ndarray:
         number += np.take(anatomy.rib_jitter.astype(np.float32).ravel(), index)
         distance = np.abs(phase - number) * pitch * cosine
         total += _tube(distance, np.float32(half)) * (visible * np.float32(density))
-    return total * within * grazing
+    hidden = 1 - np.float32(0.65) * np.clip(below * np.float32(8.0), 0.0, 1.0)  # scatter veils ribs over the belly
+    result: np.ndarray = total * within * grazing * hidden
+    return result
 
 
 def spine_field(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
     """Signed field of the column of vertebral bodies; (size, size) float32, positive inside."""
     half = np.float32(anatomy.vertebra[3]) * (np.float32(0.86) + np.float32(0.3) * np.clip(canvas.y, 0, 1))
-    return half - canvas.ax
+    result: np.ndarray = half - canvas.ax
+    return result
 
 
 def _spine(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
@@ -75,12 +81,13 @@ def _spine(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
     level = np.abs(within)
     body = np.clip((np.float32(0.42) - level) * 14, 0, 1)
     plate = np.exp(-(((level - np.float32(0.38)) * 16) ** 2))
-    column = canvas.inside(waist, 0.007) * (np.float32(0.14) + np.float32(0.07) * body + np.float32(0.05) * plate)
+    column = canvas.inside(waist, 0.007) * (np.float32(0.07) + np.float32(0.06) * body + np.float32(0.04) * plate)
     ring = np.hypot((canvas.ax / half - np.float32(0.62)) * 0.6, (within + np.float32(0.12)) * 0.75)
     pedicle = np.exp(-(((ring - np.float32(0.13)) * 14) ** 2))
     process = np.exp(-((canvas.ax * 140) ** 2) - ((within - np.float32(0.2)) * 5) ** 2)
     wing = np.clip((np.float32(1.75) - canvas.ax / half) * 4, 0, 1) * np.exp(-(((within + np.float32(0.15)) * 8) ** 2))
-    return column + np.float32(0.05) * pedicle + np.float32(0.08) * process + np.float32(0.05) * wing
+    result: np.ndarray = column + np.float32(0.05) * pedicle + np.float32(0.07) * process + np.float32(0.04) * wing
+    return result
 
 
 def clavicle_field(canvas: Canvas, anatomy: Anatomy, side: int) -> np.ndarray:
@@ -119,7 +126,7 @@ def _clavicles(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
 def _shoulders(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
     """Blades of the scapulae, glenoid and head and shaft of the humerus; partly off many images."""
     turn = np.float32(rng.uniform(-0.02, 0.05))  # how far the blades are rotated off the lungs
-    height = canvas.by_side(tuple(anatomy.clavicle[s][1] - 0.118 for s in (RIGHT, LEFT)))
+    height = canvas.by_side((anatomy.clavicle[RIGHT][1] - 0.118, anatomy.clavicle[LEFT][1] - 0.118))
     ax, y = canvas.ax - turn, canvas.y - height
     medial = (ax - np.float32(0.285)) - (y - np.float32(0.18)) * np.float32(0.16)
     lateral = np.float32(0.425) - ax - (y - np.float32(0.22)) * np.float32(0.36)
@@ -136,21 +143,23 @@ def _shoulders(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> np
     spine = np.float32(0.011) - np.abs(y - np.float32(0.175) + (ax - np.float32(0.30)) * np.float32(0.42))
     spine = np.minimum(spine, np.minimum(ax - np.float32(0.30), np.float32(0.47) - ax))
     total = thin + rim * np.float32(0.07) + canvas.inside(spine, 0.01) * np.float32(0.06)
-    return total + canvas.inside(bone, 0.006) * np.float32(0.14) + shell * np.float32(0.06)
+    result: np.ndarray = total + canvas.inside(bone, 0.006) * np.float32(0.14) + shell * np.float32(0.06)
+    return result
 
 
-def bones(canvas: Canvas, anatomy: Anatomy, cage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def bones(canvas: Canvas, anatomy: Anatomy, regions: Regions, rng: np.random.Generator) -> np.ndarray:
     """Attenuation of all bones.
 
     Args:
         canvas: pixel coordinates.
         anatomy: the patient.
-        cage: (size, size) half-width of the rib cage at each pixel.
+        regions: the shared fields.
         rng: source of the density and of the turn of the scapulae.
 
     Returns:
         (size, size) float32, at least 0, in the unit of soft tissue (1 = the trunk's middle).
     """
     density = np.float32(rng.uniform(0.8, 1.25))
-    total = _ribs(canvas, anatomy, cage) + _spine(canvas, anatomy)
-    return (total + _clavicles(canvas, anatomy) + _shoulders(canvas, anatomy, rng)) * density
+    total = _ribs(canvas, anatomy, regions.cage, regions.below) + _spine(canvas, anatomy)
+    result: np.ndarray = (total + _clavicles(canvas, anatomy) + _shoulders(canvas, anatomy, rng)) * density
+    return result

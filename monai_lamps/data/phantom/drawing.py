@@ -83,17 +83,15 @@ def _draw(index: int, size: int, seed: int, opacities: float, annotate: bool) ->
     lung = canvas.inside(regions.lung, 0.012)
     fine = smooth_noise(part[4], 48, size) * np.float32(0.012) + smooth_noise(part[4], 14, size) * np.float32(0.02)
     attenuation += lung * (vessels(canvas, anatomy, part[4]) + fine)
-    attenuation += bones(canvas, anatomy, regions.cage, part[5]) * canvas.inside(regions.body, 0.004)
-    haze, opacity_mask, boxes = draw_opacities(canvas, anatomy, regions.lung > 0, opacities, part[6])
+    attenuation += bones(canvas, anatomy, regions, part[5]) * canvas.inside(regions.body, 0.004)
+    field = film.exposed(size)
+    exposed = np.ones((size, size), dtype=bool) if field is None else field > 0.5
+    haze, opacity_mask, boxes = draw_opacities(canvas, anatomy, (regions.lung > 0) & exposed, opacities, part[6])
     attenuation += haze
     image = film.develop(attenuation, part[3], part[7])
     found, points = np.zeros((0, size, size), dtype=bool), {}
     if annotate:
-        field = film.exposed(size)
-        found, points = masks(canvas, anatomy, regions), landmarks(canvas, anatomy)
-        if field is not None:
-            found &= field > 0.5
-            opacity_mask &= field > 0.5
+        found, points = masks(canvas, anatomy, regions) & exposed, landmarks(canvas, anatomy)
     return ThoraxDrawing(image[None], found, points, opacity_mask[None], boxes)
 
 

@@ -64,10 +64,10 @@ class Film:
         side = "R" if rng.random() < 0.5 else "L"
         across = rng.uniform(0.03, 0.08) if side == "R" else rng.uniform(0.87, 0.92)
         return cls(
-            speed=float(rng.uniform(0.40, 0.74)),
-            contrast=float(rng.uniform(3.0, 4.8)),
+            speed=float(rng.uniform(0.38, 0.76)),
+            contrast=float(rng.uniform(2.8, 4.4)),
             gamma=float(np.exp(rng.normal(0.0, 0.15))),
-            noise=float(rng.uniform(0.006, 0.02)),
+            noise=float(rng.uniform(0.004, 0.014)),
             veil=float(rng.uniform(0.005, 0.03)),
             blur=float(rng.uniform(0.0, 0.0028)),
             border=(border[0], border[1], border[2], border[3]),
@@ -85,7 +85,8 @@ class Film:
         u, v = t[None] - turn * (t[:, None] - np.float32(0.5)), t[:, None] + turn * (t[None] - np.float32(0.5))
         top, bottom, left, right = (np.float32(b) if b else np.float32(-1.0) for b in self.border)
         near = np.minimum(np.minimum(v - top, 1 - bottom - v), np.minimum(u - left, 1 - right - u))
-        return np.clip(near * size + np.float32(0.5), 0.0, 1.0)
+        result: np.ndarray = np.clip(near * size + np.float32(0.5), 0.0, 1.0)
+        return result
 
     def develop(self, attenuation: np.ndarray, shape: np.random.Generator, grain: np.random.Generator) -> np.ndarray:
         """Turn attenuation into grey values.
@@ -113,7 +114,8 @@ class Film:
         if field is not None:
             image *= field
         self._stamp(image)
-        return np.clip(image, 0.0, 1.0, out=image)
+        result: np.ndarray = np.clip(image, 0.0, 1.0, out=image)
+        return result
 
     def _stamp(self, image: np.ndarray) -> None:
         """Draw the lead letter, in place."""

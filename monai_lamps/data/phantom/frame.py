@@ -64,7 +64,7 @@ class Frame:
             )
 
         return cls(
-            scale=float(rng.uniform(0.86, 1.08)),
+            scale=float(rng.uniform(0.9, 1.13)),
             breadth=float(rng.uniform(0.92, 1.07)),
             angle=float(np.clip(rng.normal(0.0, 0.035), -0.1, 0.1)),
             shift=(float(rng.normal(0.0, 0.022)), float(rng.normal(0.005, 0.022))),
@@ -102,7 +102,7 @@ class Frame:
         x, y = np.asarray(points, dtype=np.float64).T
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         u, v = x + 0.5, y
-        for _ in range(5):  # the bending is a weak contraction: each round gains two digits
+        for _ in range(4):  # the bending is a weak contraction: each round gains a digit or more
             xr = (x - _wave(self.bend_x, v)) * self.scale * self.breadth
             yr = (y - 0.5 - _wave(self.bend_y, u)) * self.scale
             u = cos * xr - sin * yr + 0.5 + self.shift[0]

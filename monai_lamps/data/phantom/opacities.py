@@ -31,7 +31,7 @@ def draw_opacities(
     Args:
         canvas: pixel coordinates.
         anatomy: the patient.
-        lung: (size, size) bool, where lung is seen.
+        lung: (size, size) bool, where lung is seen (and exposed).
         probability: chance in [0, 1] that the image has any opacity.
         rng: source of number, place, size and density.
 
@@ -53,12 +53,13 @@ def draw_opacities(
         x = (medial + (lateral - medial) * rng.uniform(0.2, 0.8)) * (1 if side == LEFT else -1)
         wide, tall = rng.uniform(0.022, 0.075), rng.uniform(0.022, 0.075)
         density, turn = rng.uniform(0.12, 0.34), rng.uniform(-0.6, 0.6)
-        ragged = smooth_noise(rng, 24, canvas.size) * np.float32(rng.uniform(0.08, 0.3))
+        ragged = smooth_noise(rng, 24, canvas.size) * np.float32(rng.uniform(0.2, 0.6))
         dx, dy = canvas.x - np.float32(x), canvas.y - np.float32(y)
         along = (dx * np.float32(np.cos(turn)) + dy * np.float32(np.sin(turn))) / np.float32(wide)
         across = (dy * np.float32(np.cos(turn)) - dx * np.float32(np.sin(turn))) / np.float32(tall)
         radius = along * along + across * across
-        core = np.exp(-radius * (1 + ragged) * np.float32(1.2)) * np.clip(1 + ragged, 0.0, 2.0)
+        core = np.exp(radius * np.clip(1 + ragged, 0.3, 2.0) * np.float32(-1.2))
+        core *= np.clip(1 + ragged * np.float32(0.6), 0.3, 1.7)
         seen = (core > np.float32(0.3)) & lung & (radius < 4.0)
         total += core * np.float32(density) * lung
         if seen.any():

@@ -20,9 +20,9 @@ import numpy as np
 from monai_lamps.data.phantom.anatomy import Anatomy
 from monai_lamps.data.phantom.canvas import Canvas, smooth_noise
 
-__all__ = ["Regions", "airway_depth", "find_regions", "soft_tissue", "trachea_field"]
+__all__ = ["APEX_ROUNDING", "Regions", "airway_depth", "find_regions", "soft_tissue", "trachea_field"]
 
-_APEX_ROUNDING = 0.03  # radius-like width over which the lung's medial and lateral border melt at the apex
+APEX_ROUNDING = 0.05  # radius-like width over which the lung's medial and lateral border melt at the apex
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,21 @@ class Regions:
 
 def _round(field: np.ndarray) -> np.ndarray:
     """Thickness profile of a convex body whose field is 1 at the centre and 0 on the border."""
-    return np.sqrt(np.maximum(field, 0.0))
+    result: np.ndarray = np.sqrt(np.maximum(field, 0.0))
+    return result
 
 
 def _body(canvas: Canvas, anatomy: Anatomy, cage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Signed field of the body's outline and its thickness (1 = the trunk at its middle)."""
-    ax, y, neck = canvas.ax, canvas.y, anatomy.neck
-    shoulder_x = np.array([0.0, neck - 0.005, neck + 0.006, neck + 0.03, neck + 0.09, 0.33, 0.43, 0.5, 0.56, 0.7])
-    rise = np.array([-1.0, -1.0, -0.25, -0.07, -0.015, 0.03, 0.055, 0.10, 0.19, 0.6])
-    table_x = np.linspace(0.0, 1.0, 513)
-    line = np.interp(table_x, shoulder_x, anatomy.shoulder + rise)
-    line[table_x > neck + 0.006] = np.convolve(np.pad(line, 12, "edge"), np.ones(25) / 25, "valid")[
-        table_x > neck + 0.006
-    ]
-    top = np.take(line.astype(np.float32), np.minimum((ax * 512).astype(np.int32), 512))
+    ax, y = canvas.ax, canvas.y
+    top = canvas.over_x(anatomy.shoulder_table)
     flank = cage + np.float32(anatomy.wall)
     arm = flank + (y - np.float32(anatomy.arm_gap)) * np.float32(anatomy.arm_flare)
     outer = np.float32(0.57) + (y - np.float32(0.25)) * np.float32(anatomy.arm_flare)
     gap = np.minimum(ax - flank, arm - ax)
     field = np.minimum(np.minimum(y - top, -gap), outer - ax)
     trunk = _round(1 - (ax / (flank + np.float32(0.015))) ** 2)
-    collum = np.float32(0.62) * _round(1 - (ax / np.float32(neck + 0.03)) ** 2)
+    collum = np.float32(0.62) * _round(1 - (ax / np.float32(anatomy.neck + 0.03)) ** 2)
     height = np.clip((np.float32(anatomy.arm_gap + 0.06) - y) * np.float32(4.0), 0.0, 1.0)
     girdle = np.float32(0.62) * _round(np.clip((y - top) * np.float32(6.0), 0.0, 1.0)) * height
     limb = np.float32(0.5) * _round(1 - ((ax - (arm + outer) / 2) / np.float32(0.1)) ** 2)
@@ -87,8 +81,8 @@ def find_regions(canvas: Canvas, anatomy: Anatomy) -> Regions:
     cage = np.maximum(canvas.over_y(anatomy.cage_table), np.float32(1e-3))
     body, torso = _body(canvas, anatomy, cage)
     medial, lateral = ax - canvas.over_y(anatomy.medial_table), cage - ax
-    overlap = np.maximum(_APEX_ROUNDING - np.abs(medial - lateral), 0.0)
-    beside = np.minimum(medial, lateral) - overlap * overlap * np.float32(0.25 / _APEX_ROUNDING)
+    overlap = np.maximum(APEX_ROUNDING - np.abs(medial - lateral), 0.0)
+    beside = np.minimum(medial, lateral) - overlap * overlap * np.float32(0.25 / APEX_ROUNDING)
     below = y - canvas.over_x(anatomy.diaphragm_table)
     hx, hy, long, short, tilt = anatomy.heart
     cos, sin = np.cos(tilt), np.sin(tilt)
@@ -103,7 +97,8 @@ def trachea_field(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
     top, end, carina, half = anatomy.trachea
     middle = np.float32(top) + (canvas.y + np.float32(0.1)) * np.float32((end - top) / (carina + 0.1))
     beside = np.float32(half) - np.abs(canvas.x - middle)
-    return np.minimum(np.minimum(beside, np.float32(carina) - canvas.y), canvas.y + np.float32(0.1))
+    result: np.ndarray = np.minimum(np.minimum(beside, np.float32(carina) - canvas.y), canvas.y + np.float32(0.1))
+    return result
 
 
 def airway_depth(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
@@ -145,7 +140,8 @@ def _breasts(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> np.n
     down = canvas.y - asymmetry
     tall = np.where(down > 0, np.float32(size * 0.8), np.float32(size * 1.7))
     field = 1 - ((canvas.ax - centre) / np.float32(size * 1.15)) ** 2 - (down / tall) ** 2
-    return _round(field) * np.float32(density)
+    result: np.ndarray = _round(field) * np.float32(density)
+    return result
 
 
 def soft_tissue(canvas: Canvas, anatomy: Anatomy, regions: Regions, rng: np.random.Generator) -> np.ndarray:
@@ -178,5 +174,6 @@ def soft_tissue(canvas: Canvas, anatomy: Anatomy, regions: Regions, rng: np.rand
     behind *= canvas.inside(regions.cage - canvas.ax, 0.01)
     air = depth * (lung + behind)
     air -= heart * bulk * np.float32(0.16) * (regions.below < 0)
-    air += airway_depth(canvas, anatomy) * np.float32(0.17)
-    return tissue - air - _gas(canvas, anatomy, rng)
+    air += airway_depth(canvas, anatomy) * np.float32(0.25)
+    result: np.ndarray = tissue - air - _gas(canvas, anatomy, rng)
+    return result

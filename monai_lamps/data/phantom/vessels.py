@@ -29,7 +29,7 @@ def _grow(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Curved segments: (n, steps, 2) points and (n, steps) running angles; one random bend a segment."""
     t = np.linspace(0.0, 1.0, steps)
-    bend, sway = rng.normal(0.0, 0.35, len(start)), rng.normal(0.0, 0.25, len(start))
+    bend, sway = rng.normal(0.0, 0.22, len(start)), rng.normal(0.0, 0.2, len(start))
     heading = angle[:, None] + bend[:, None] * t + sway[:, None] * np.sin(2 * np.pi * t)
     step = np.stack([np.cos(heading), np.sin(heading)], -1) * (length / steps)[:, None, None]
     return start[:, None] + np.cumsum(step, 1), heading
@@ -44,7 +44,7 @@ def _tree(
     spread = np.linspace(-1.45, 1.35, n) + rng.normal(0.0, 0.08, n)  # from straight up to straight down
     start = np.stack([0.062 + rng.uniform(0, 0.02, n), anatomy.hilum[side] + 0.035 * spread], 1)
     length = rng.uniform(0.10, 0.15, n) * np.where(spread > 0.3, 1.15, 0.95)
-    radius = rng.uniform(0.0058, 0.0095, n) * np.where(spread > 0.3, 1.15, 0.85)
+    radius = rng.uniform(0.0052, 0.0088, n) * np.where(spread > 0.3, 1.15, 0.85)
     angle = spread
     points, radii, pieces = [], [], []
     taper = np.linspace(1.0, 0.72, steps)
@@ -55,7 +55,8 @@ def _tree(
         pieces.append(np.repeat(length / steps, steps))
         if generation == 3:
             break
-        at = np.concatenate([np.full(len(path), steps - 1), rng.integers(steps // 3, steps - 1, len(path))])
+        along = np.concatenate([np.ones(len(path)), rng.uniform(0.33, 0.97, len(path))])
+        at = np.rint(along * (steps - 1)).astype(int)
         parent = np.tile(np.arange(len(path)), 2)
         turn = rng.uniform(0.15, 0.75, len(parent)) * np.where(rng.random(len(parent)) < 0.5, -1.0, 1.0)
         start, angle = path[parent, at], heading[parent, at] + turn
@@ -94,11 +95,11 @@ def vessels(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> np.nd
         (size, size) float32, at least 0.
     """
     size = canvas.size
-    steps = max(12, int(0.16 / canvas.pixel))
+    steps = max(12, int(0.11 / canvas.pixel))
     trees = [_tree(anatomy, side, steps, rng) for side in (RIGHT, LEFT)]
     points, radius, piece = (np.concatenate(parts) for parts in zip(*trees))
     pixels = canvas.frame.to_image(points, size)
-    mass = np.pi * radius**2 * piece / canvas.pixel**2 * 12.0
+    mass = np.pi * radius**2 * piece / canvas.pixel**2 * 10.5
     total = np.zeros_like(canvas.x)
     for low, high, blur in ((0.0, 0.0028, 0.0016), (0.0028, 0.005, 0.0028), (0.005, 1.0, 0.0048)):
         chosen = (radius >= low) & (radius < high)

@@ -10,8 +10,7 @@
 # limitations under the License.
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+import torch
 from torch import Tensor, nn
 
 from monai_lamps.losses import DINOLoss, OverlapConsistencyLoss
@@ -47,3 +46,32 @@ class CrossView(nn.Module):
     def heads(dim: int, out_dim: int = 65536) -> nn.ModuleDict:
         """The heads that student and teacher each have: ``whole`` (peac_global) and ``part`` (peac_local)."""
         return nn.ModuleDict({"whole": DINOHead(dim, out_dim), "part": ProjectionHead(dim)})
+
+    def forward(self, student: nn.ModuleDict, teacher: nn.ModuleDict, crops: LampsCrops) -> dict[str, Tensor]:
+        """``global_view``: DINO over both views; ``local_view``: MSE on overlapping cells, mean of both directions.
+
+        Args:
+            student, teacher: networks with ``encoder`` and the ``cross_view`` heads.
+            crops: crops of a batch.
+        """
+        tokens, whole = student["encoder"].embed(crops.augmented)
+        heads, teacher_heads = student["cross_view"], teacher["cross_view"]
+        with torch.no_grad():
+            teacher_logits = teacher_heads["whole"](crops.teacher_global).unflatten(0, (-1, 2)).transpose(0, 1)
+            targets = teacher_heads["part"](crops.teacher_tokens).unflatten(0, (-1, 2))
+        logits = heads["whole"](whole).unflatten(0, (-1, 2)).transpose(0, 1)
+        parts = heads["part"](tokens).unflatten(0, (-1, 2))
+        self._teacher_logits = teacher_logits.flatten(0, 1)
+        offset = crops.batch["view_offset"]
+        local = [
+            self.local_loss(parts[:, a], targets[:, b], overlap_index(offset[:, a], offset[:, b], self.geometry.view))
+            for a, b in ((0, 1), (1, 0))
+        ]
+        return {"global_view": self.global_loss(logits, teacher_logits), "local_view": torch.stack(local).mean()}
+
+    @torch.no_grad()
+    def update_center(self) -> None:
+        """Move the centre by the last step's teacher logits; nothing where the objective was not active."""
+        if self._teacher_logits is not None:
+            self.global_loss.update_center(self._teacher_logits)
+            self._teacher_logits = None

@@ -107,9 +107,9 @@ class Lamps(Method):
         if "order" in active:
             self.order_head = OrderHead(dim, g.tokens)
         if "composition" in active:
-            self.composer = Composer(dim, g.parts)
+            self.composer = Composer(dim, g.spatial_dims)
         if "decomposition" in active:
-            self.decomposer = Decomposer(dim, g.parts)
+            self.decomposer = Decomposer(dim, g.spatial_dims)
         self.teacher = EMATeacher(self.student)
 
         self.context_loss = context_loss or ContextLoss()

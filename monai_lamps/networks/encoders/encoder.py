@@ -16,7 +16,7 @@ import difflib
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -175,7 +175,8 @@ def build_encoder(name: str, spatial_dims: int = 2, in_channels: int = 1, **kwar
         TypeError: when the encoder does not know one of ``kwargs``.
     """
     cls, merged = _look_up(name, kwargs)
-    return cls(name, spatial_dims=spatial_dims, in_channels=in_channels, **merged)  # type: ignore[call-arg]
+    build: Callable[..., Encoder] = cls  # constructors take a name, which the abstract base does not
+    return build(name, spatial_dims=spatial_dims, in_channels=in_channels, **merged)
 
 
 def encoder_levels(name: str, **kwargs: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -73,7 +74,7 @@ class FlexibleUNetEncoder(nn.Module, BaseEncoder):
         widths = [in_channels, *stem_channels]
         self.stem = nn.ModuleList(
             Convolution(spatial_dims, fine, coarse, strides=2, kernel_size=3, act="GELU", norm="INSTANCE")
-            for fine, coarse in zip(widths, widths[1:])
+            for fine, coarse in pairwise(widths)
         )
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:

@@ -34,9 +34,9 @@ _STRIDES = (32, 16, 8)
 class _NormedResNet(ResNet):
     """MONAI's ResNet with the chosen normalisation in every block (MONAI 1.6 applies ``norm`` to the stem alone)."""
 
-    def __init__(self, *args: Any, norm: str | tuple, **kwargs: Any) -> None:
+    def __init__(self, block: str, layers: list[int], planes: list[int], *, norm: str | tuple, **kwargs: Any) -> None:
         self._block_norm = norm  # set first: ResNet.__init__ calls _make_layer
-        super().__init__(*args, norm=norm, **kwargs)
+        super().__init__(block, layers, planes, norm=norm, **kwargs)
 
     def _make_layer(self, *args: Any, **kwargs: Any) -> nn.Sequential:
         return super()._make_layer(*args, **{**kwargs, "norm": self._block_norm})

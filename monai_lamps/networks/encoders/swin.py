@@ -204,9 +204,7 @@ def _sizes(
     )
 
 
-def _check(
-    embed_dim: int, depths: Sequence[int], num_heads: Sequence[int], window_size: int, drop_path: float
-) -> None:
+def _check(embed_dim: int, depths: Sequence[int], num_heads: Sequence[int], window_size: int, drop_path: float) -> None:
     if not 1 <= len(depths) <= 4 or len(depths) != len(num_heads) or min(depths) < 1:
         raise ValueError(
             "depths and num_heads must name the same one to four stages, each with at least one block, "

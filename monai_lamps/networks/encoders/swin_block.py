@@ -59,14 +59,15 @@ class ShiftOnSmallGridBlock(SwinTransformerBlock):
         windows = self.attn(window_partition(x, window), mask=mask_matrix)  # [B * windows, w**n, C]
         x = window_reverse(windows.view(-1, *window, windows.shape[-1]), window, padded)
         x = torch.roll(x, shift, axes)
-        return x[(slice(None), *(slice(size) for size in grid))].contiguous()
+        inside = (slice(None), *(slice(size) for size in grid))
+        return x[inside].contiguous()
 
 
 def shift_on_small_grid(stages: Sequence[BasicLayer]) -> None:
     """Put :class:`ShiftOnSmallGridBlock` in the place of every shifted block of these stages, weights kept."""
     for stage in stages:
         for index, block in enumerate(stage.blocks):
-            if any(block.shift_size):
+            if isinstance(block, SwinTransformerBlock) and any(block.shift_size):
                 stage.blocks[index] = _rebuilt(block)
 
 

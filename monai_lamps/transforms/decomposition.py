@@ -74,7 +74,7 @@ def recompose(parts: Tensor, spatial_dims: int) -> Tensor:
     if n < 1 or parts.ndim < n + 2 or parts.shape[-n - 2] != 2**n:
         raise ValueError(f"parts must be (..., {2**n}, C, *half) with {n} spatial axes, got {tuple(parts.shape)}.")
     lead = parts.ndim - n - 2
-    split = parts.unflatten(lead, (2,) * n)  # (..., b_{n-1}, ..., b_0, C, *half)
+    split: Tensor = parts.unflatten(lead, (2,) * n)  # (..., b_{n-1}, ..., b_0, C, *half)
     order = [*range(lead), lead + n]
     for k in range(n):
         order += [lead + n - 1 - k, lead + n + 1 + k]

@@ -190,7 +190,8 @@ class RandContextWindowd(Randomizable, MapTransform):
         d = dict(data)
         for number, key in enumerate(self.key_iterator(d)):
             d[f"{key}_{self.postfix}"] = self.window(d[key], randomize=number == 0)
-            assert self.window.offset is not None and self.window.mask is not None
+            assert self.window.offset is not None
+            assert self.window.mask is not None
             d[self.offset_key], d[self.mask_key] = self.window.offset, self.window.mask
         return d
 

@@ -82,8 +82,9 @@ def overlap_index(offset_a: Tensor, offset_b: Tensor, grid: int) -> Tensor:
     along = torch.arange(grid, device=offset_a.device)
     cells = torch.cartesian_prod(*[along] * n).view(-1, n)  # (N, n), row-major
     in_b = cells + (offset_a - offset_b)[:, None, :]  # (B, N, n)
-    stride = torch.tensor([grid**k for k in range(n - 1, -1, -1)], device=offset_a.device)
-    index = (in_b * stride).sum(-1)
+    index = in_b[..., 0]
+    for axis in range(1, n):
+        index = index * grid + in_b[..., axis]
     return torch.where(((in_b >= 0) & (in_b < grid)).all(-1), index, -1)
 
 

@@ -1,0 +1,30 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Radiographs on their way to training: reading, indexing, built-in phantoms, and the order in which samples are drawn."""
+
+from __future__ import annotations
+
+from .atomic import atomic_write
+from .dataset import RadiographDataset
+from .keys import derive_seed
+from .radiograph import RadiographError, read_radiograph
+from .rejects import RejectLog
+from .sampler import ResumableBatchSampler
+
+__all__ = [
+    "RadiographDataset",
+    "RadiographError",
+    "RejectLog",
+    "ResumableBatchSampler",
+    "atomic_write",
+    "derive_seed",
+    "read_radiograph",
+]

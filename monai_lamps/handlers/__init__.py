@@ -1,0 +1,59 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Ignite handlers: checkpoints and resuming, signals, figures of an epoch, validation, pictures, reports."""
+
+from __future__ import annotations
+
+from .checkpoint import CheckpointHandler
+from .checkpoint_file import CheckpointError, list_checkpoints, read_checkpoint, verify_checkpoint, write_checkpoint
+from .collapse import collapse_figures
+from .embeddings import EmbeddingWriter
+from .epoch_figures import EpochFigures
+from .evaluating import evaluating
+from .exporter import EncoderExporter
+from .history import HistoryHandler
+from .late import attach_after
+from .monitor import RepresentationMonitor
+from .pictures import PictureHandler
+from .preemption import PreemptionHandler, leave_signals_to_main_process
+from .progress import ProgressHandler
+from .report import ReportHandler
+from .resume import ResumeHandler
+from .tensorboard import TensorBoardMetrics
+from .term_means import TermMeansHandler
+from .throughput import ThroughputHandler, peak_memory_gb
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointHandler",
+    "EmbeddingWriter",
+    "EncoderExporter",
+    "EpochFigures",
+    "HistoryHandler",
+    "PictureHandler",
+    "PreemptionHandler",
+    "ProgressHandler",
+    "ReportHandler",
+    "RepresentationMonitor",
+    "ResumeHandler",
+    "TensorBoardMetrics",
+    "TermMeansHandler",
+    "ThroughputHandler",
+    "attach_after",
+    "collapse_figures",
+    "evaluating",
+    "leave_signals_to_main_process",
+    "list_checkpoints",
+    "peak_memory_gb",
+    "read_checkpoint",
+    "verify_checkpoint",
+    "write_checkpoint",
+]
