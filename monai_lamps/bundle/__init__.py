@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from .distributed import local_device, on_first_process, start_processes, stop_processes
-from .errors import explain_errors, root_cause
+from .errors import explain_errors
 from .overrides import check_overrides
 from .source import radiograph_datalist
 
@@ -23,7 +23,6 @@ __all__ = [
     "local_device",
     "on_first_process",
     "radiograph_datalist",
-    "root_cause",
     "start_processes",
     "stop_processes",
 ]

@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -62,15 +62,21 @@ def stop_processes() -> None:
 def on_first_process(work: Callable[[], T]) -> T:
     """Do some work on the first process and hand its result, or its error, to all. Without a process group just do it.
 
+    Every process must call this, and the others wait; work that takes longer than the timeout of
+    :func:`start_processes` ends the run.
+
     Args:
         work: returns something that can be pickled.
 
+    Returns:
+        what the work returned, on every process.
+
     Raises:
-        RuntimeError: on the other processes, when the work failed on the first.
+        RuntimeError: on the other processes, when the work failed on the first, which raises the error itself.
     """
     if not dist.is_initialized():
         return work()
-    box: list = [None, None]
+    box: list[Any] = [None, None]
     failure: BaseException | None = None
     if dist.get_rank() == 0:
         try:

@@ -15,23 +15,19 @@ import sys
 import traceback
 from types import TracebackType
 
-__all__ = ["explain_errors", "root_cause"]
+__all__ = ["explain_errors"]
 
-_USER_ERRORS = (ValueError, FileNotFoundError, NotADirectoryError, PermissionError)
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The first error of a chain: MONAI wraps what a config's expression raises several times over."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_FILE_ERRORS = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
 def explain_errors() -> None:
     """On the command line, end with one line that says what to mend instead of MONAI's nested traceback.
 
-    Applies to errors of use (ValueError, missing files) raised by this package; anything else keeps its traceback, and
-    all do with ``MONAI_LAMPS_TRACEBACK=1``. In a process that is not the monai command nothing changes.
+    Applies to errors that this package raises on purpose (a ``raise`` statement of its own: what was got, what is
+    expected, how to mend it) and to files that it cannot open. Anything else is a bug, here or elsewhere, and keeps its
+    traceback; all do with ``MONAI_LAMPS_TRACEBACK=1``. In a process that is not the monai.bundle command nothing
+    changes.
     """
     program = sys.argv[0].replace(os.sep, "/")
     if program.endswith("monai/bundle/__main__.py") and os.environ.get("MONAI_LAMPS_TRACEBACK") != "1":
@@ -39,10 +35,24 @@ def explain_errors() -> None:
 
 
 def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    cause = root_cause(error)
-    frames = traceback.extract_tb(cause.__traceback__)
-    ours = any("monai_lamps" in frame.filename for frame in frames)
-    if isinstance(cause, _USER_ERRORS) and ours:
-        print(f"monai_lamps: error: {cause}", file=sys.stderr)
-    else:
+    explained = _explained(error)
+    if explained is None:
         sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"monai_lamps: error: {' '.join(str(explained).split())}", file=sys.stderr)
+
+
+def _explained(error: BaseException) -> BaseException | None:
+    """The outermost error of this package in a chain; MONAI wraps what a config's expression raises several times.
+
+    What it was raised from (the JSON decoder's complaint, say) does not name the user's file, so it is not the answer.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        frames = traceback.extract_tb(link.__traceback__)
+        own = [frame for frame in frames if frame.filename.startswith(_PACKAGE)]
+        on_purpose = bool(own) and own[-1] is frames[-1] and (own[-1].line or "").startswith("raise ")
+        if isinstance(link, Exception) and (on_purpose or (own and isinstance(link, _FILE_ERRORS))):
+            return link
+        link = link.__cause__
+    return None

@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import BundleWorkflow
+from monai.bundle import BundleWorkflow, ConfigParser, ReferenceResolver
+from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 from monai_lamps.bundle.errors import explain_errors
 
 __all__ = ["check_overrides"]
-
-_REFERENCE = re.compile(r"[@%](?:[^@%\s:]*::)?([A-Za-z_]\w*)")
 
 
 def check_overrides(bundle_root: str | Path) -> None:
@@ -32,40 +29,76 @@ def check_overrides(bundle_root: str | Path) -> None:
 
     MONAI accepts ``--epochz 1`` silently and trains with the default. The first expression of a bundle's
     ``initialize`` calls this: it looks up the running workflow and compares its top-level ids with those of the
-    bundle's own config files. An id of one's own is fine as long as another item refers to it.
+    bundle's own config files that take part in it. An id of one's own is fine as long as another item refers to it
+    with ``@`` (MONAI has replaced macros, ``%``, by copies before this is called). Nested overrides
+    (``--train#dataloader#timeout 60``) are left to MONAI. Without a running workflow nothing is checked.
+
+    It also turns on :func:`~monai_lamps.bundle.explain_errors`.
 
     Args:
-        bundle_root: folder of the bundle.
+        bundle_root: folder of the bundle. The folder of the workflow's first config file counts as well, so a relative
+            root is no trouble when the command runs elsewhere.
 
     Raises:
-        ValueError: naming every unknown id with the nearest valid one.
+        ValueError: naming every unknown id with the nearest valid one, or a config file that cannot be read.
     """
     explain_errors()
     workflow = _running_workflow()
     if workflow is None:
         return
-    config = {key: value for key, value in workflow.parser.config.items() if key != "_meta_"}
-    entry = {workflow.init_id, workflow.run_id, workflow.final_id}
-    known = _ids_of_files(sorted((Path(bundle_root) / "configs").glob("*.json"))) | entry
-    used = set(_REFERENCE.findall(json.dumps(config, default=str)))
-    unknown = [key for key in config if key not in known and key not in used]
+    config: dict[str, Any] = workflow.parser.config
+    folders = {(Path(bundle_root) / "configs").resolve(), Path(workflow.config_root_path).resolve()}
+    files = {file: _ids(file) for folder in sorted(folders) for file in _config_files(folder)}
+    # the workflow does not tell which files it was made of; a file that takes part has all its ids in the config
+    known = set().union(*(ids for ids in files.values() if ids <= config.keys()))
+    known |= {workflow.init_id, workflow.run_id, workflow.final_id, "imports", ConfigParser.meta_key}
+    known |= _tracking_ids(config)
+    unknown = sorted(config.keys() - known - _referenced(config))
     if unknown:
-        raise ValueError(" ".join(_message(key, known) for key in unknown))
+        raise ValueError(" ".join(_message(key, known - {ConfigParser.meta_key}, files) for key in unknown))
 
 
-def _message(key: str, known: Iterable[str]) -> str:
+def _message(key: str, known: Iterable[str], files: Mapping[Path, set[str]]) -> str:
+    home = [file.name for file, ids in files.items() if key in ids]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean '--{near[0]}'?" if near else f"valid ids are: {', '.join(sorted(known))}."
+    if home:
+        hint = f"it belongs to {home[0]}, which is not among the config files; add it to --config_file or leave it out."
+    elif near:
+        hint = f"did you mean '--{near[0]}'?"
+    else:
+        hint = f"valid ids are: {', '.join(sorted(known))}."
     return f"unknown override '{key}': {hint}"
 
 
-def _ids_of_files(files: Iterable[Path]) -> set[str]:
-    """Top-level ids of config files; of a nested key such as ``+train#handlers`` the first part."""
-    ids: set[str] = set()
-    for file in files:
-        if file.name != "metadata.json":
-            ids.update(re.split(r"#|::", key.lstrip("+"))[0] for key in json.loads(file.read_text()))
-    return ids
+def _config_files(folder: Path) -> list[Path]:
+    return [
+        file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".yaml", ".yml") and file.stem != "metadata"
+    ]
+
+
+def _ids(file: Path) -> set[str]:
+    """Top-level ids of a config file; of a nested key such as ``+train#handlers`` the first part."""
+    try:
+        content = ConfigParser.load_config_file(file)
+    except Exception as error:
+        raise ValueError(f"config file '{file}' cannot be read ({error}); mend it or move it away.") from error
+    return {ReferenceResolver.split_id(key.lstrip("+"))[0] for key in content} if isinstance(content, dict) else set()
+
+
+def _referenced(config: Mapping[str, Any]) -> set[str]:
+    """Top-level ids that another top-level item refers to."""
+    return {
+        target
+        for key, item in config.items()
+        for reference in ReferenceResolver.find_refs_in_config(item, key)
+        if (target := ReferenceResolver.split_id(reference)[0]) != key
+    }
+
+
+def _tracking_ids(config: Mapping[str, Any]) -> set[str]:
+    """Ids that ``--tracking mlflow`` adds to the config; none when it was not asked for."""
+    ids = set(DEFAULT_MLFLOW_SETTINGS["configs"]) - set(DEFAULT_MLFLOW_SETTINGS["handlers_id"])
+    return ids if ids <= config.keys() else set()
 
 
 def _running_workflow() -> Any | None:
@@ -73,7 +106,7 @@ def _running_workflow() -> Any | None:
     frame = inspect.currentframe()
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if isinstance(owner, BundleWorkflow) and hasattr(owner, "parser"):
+        if isinstance(owner, BundleWorkflow) and hasattr(owner, "config_root_path"):
             return owner
         frame = frame.f_back
     return None

@@ -10,12 +10,17 @@
 # limitations under the License.
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 from monai_lamps.bundle.distributed import on_first_process
-from monai_lamps.data import index_folder, load_datalist
+from monai_lamps.data.datalist import load_datalist
+from monai_lamps.data.index import index_folder
 
 __all__ = ["radiograph_datalist"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def radiograph_datalist(
@@ -31,8 +36,10 @@ def radiograph_datalist(
     """The datalist to train on: the given one, or the folder's index, made once into the output folder.
 
     A folder is verified once and its index kept as ``OUT/datalist.json`` (with ``OUT/rejected.csv``), so that a resumed
-    run trains on exactly the same images. A datalist's relative image paths are relative to ``dataset_dir`` if that is
-    given, else to the datalist's folder.
+    run trains on exactly the same images; an index of another folder is refused. A datalist's relative image paths are
+    relative to ``dataset_dir`` if that is given, else to the datalist's folder. In a distributed run the first process
+    looks and the others wait for its answer; a folder that takes longer than their timeout is better indexed before,
+    with ``python -m monai_lamps.data index``.
 
     Args:
         dataset_dir: folder of radiographs.
@@ -40,7 +47,7 @@ def radiograph_datalist(
         output_dir: where the index is written.
         validation: share of patients for validation when a folder is scanned.
         seed: seed of that split.
-        workers: processes that verify files.
+        workers: processes that verify files; None for all cores, 0 or 1 for this process alone.
         max_reject: largest tolerated share of unreadable files.
         patient_pattern: regular expression whose first group finds the patient in a file's path; patients are never
             split between training and validation.
@@ -49,22 +56,50 @@ def radiograph_datalist(
         path of the datalist.
 
     Raises:
-        ValueError: when neither a folder nor a datalist is given.
+        ValueError: when neither a folder nor a datalist is given, the folder holds no usable radiographs, or the output
+            folder has the index of another folder.
         FileNotFoundError: when what is given does not exist.
+        RuntimeError: on the other processes, when the first one failed.
     """
-    if datalist:
-        if not Path(datalist).is_file():
-            raise FileNotFoundError(f"datalist '{datalist}' does not exist; give --datalist an existing MONAI datalist.")
-        return Path(datalist)
-    if not dataset_dir:
-        raise ValueError("no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE.")
-    if not Path(dataset_dir).is_dir():
-        raise FileNotFoundError(f"dataset_dir '{dataset_dir}' is not a folder; give --dataset_dir an existing folder.")
-    index = Path(output_dir) / "datalist.json"
-    if index.is_file() and load_datalist(index, "training"):
-        return index
-    return on_first_process(
-        lambda: index_folder(
-            dataset_dir, output_dir, validation=validation, seed=seed, workers=workers or None, max_reject=max_reject
+
+    def find() -> Path:
+        if datalist:
+            return _given(Path(datalist))
+        if not dataset_dir:
+            raise ValueError("no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE.")
+        folder, index = Path(dataset_dir), Path(output_dir) / "datalist.json"
+        if not folder.is_dir():
+            raise FileNotFoundError(f"dataset_dir '{folder}' is not a folder; give --dataset_dir an existing folder.")
+        if index.is_file():
+            return _kept(index, folder)
+        return index_folder(
+            folder,
+            output_dir,
+            validation=validation,
+            seed=seed,
+            workers=workers,
+            pattern=patient_pattern or None,
+            max_reject=max_reject,
         )
-    )
+
+    return on_first_process(find)
+
+
+def _given(datalist: Path) -> Path:
+    if not datalist.is_file():
+        raise FileNotFoundError(f"datalist '{datalist}' does not exist; give --datalist an existing MONAI datalist.")
+    return datalist
+
+
+def _kept(index: Path, folder: Path) -> Path:
+    """The index that an earlier run has left, if it is one of this folder."""
+    load_datalist(index)
+    source, wanted = json.loads(index.read_text()).get("source"), str(folder.resolve())
+    if source != wanted:
+        of = f"an index of '{source}'" if source else "no index of a folder"
+        raise ValueError(
+            f"'{index}' is {of}, but dataset_dir is '{wanted}'; give another --output_dir, "
+            f"or --datalist '{index}' to use it all the same, or delete it to index the folder anew."
+        )
+    _LOGGER.info(f"the index '{index}' of '{folder}' is used again; delete it to index the folder anew.")
+    return index

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 from collections.abc import Mapping
@@ -24,30 +25,45 @@ from monai_lamps.networks import Encoder, build_encoder
 
 __all__ = ["load_encoder", "read_card", "save_encoder"]
 
-_REQUIRED = ("encoder", "image_size", "normalization", "sha256")
+_GIVEN = ("image_size", "normalization")
+_REQUIRED = ("encoder", *_GIVEN, "sha256")
 
 
 def save_encoder(path: str | Path, encoder: Encoder, card: Mapping[str, Any]) -> Path:
     """Write an encoder file: weights (``NAME.pt``, tensors only) and its card (``NAME.json``) beside it.
 
+    Each is replaced in one step, the card right after the weights; a reader in between finds that they do not match.
+
     Args:
         path: file of the weights, e.g. ``OUT/encoder.pt``.
         encoder: the encoder; its ``config`` goes into the card, so that :func:`load_encoder` can rebuild it.
         card: how the input must be prepared and where the weights come from: at least ``image_size`` (px, per axis) and
-            ``normalization`` ({"mean", "std"} of images in [0, 1]).
+            ``normalization`` ({"mean", "std"} of images in [0, 1]). The entries encoder, embed_dim, cell and sha256 are
+            filled in.
+
+    Returns:
+        the path of the weights.
 
     Raises:
-        ValueError: when the card lacks a required entry.
+        ValueError: when the path does not end in .pt, or the card lacks a required entry.
+        TypeError: when the card holds something that JSON has no form for.
+        OSError: when a file cannot be written, on a full disk for instance; the old one then stays.
     """
     path = Path(path)
-    missing = [key for key in _REQUIRED[1:3] if key not in card]
+    if path.suffix != ".pt":
+        raise ValueError(f"an encoder file is named NAME.pt, with NAME.json beside it; got '{path}'.")
+    missing = [key for key in _GIVEN if key not in card]
     if missing:
         raise ValueError(f"the encoder card lacks {missing}; it must say how the input is prepared.")
-    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    atomic_write(path, lambda file: torch.save(state, file))
-    full = {"encoder": encoder.config, "embed_dim": encoder.embed_dim, "cell": encoder.cell, **card}
-    full["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = json.dumps(full, indent=2) + "\n"
+    weights = io.BytesIO()
+    torch.save({name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}, weights)
+    own = {"encoder": encoder.config, "embed_dim": encoder.embed_dim, "cell": encoder.cell}
+    full = {**own, **card, **own, "sha256": hashlib.sha256(weights.getbuffer()).hexdigest()}
+    try:
+        text = json.dumps(full, indent=2) + "\n"
+    except TypeError as error:
+        raise TypeError(f"the encoder card must hold numbers, strings, lists and dictionaries ({error}).") from error
+    atomic_write(path, lambda file: file.write(weights.getbuffer()))
     atomic_write(path.with_suffix(".json"), lambda file: file.write(text.encode()))
     return path
 
@@ -57,6 +73,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
     Args:
         path: ``encoder.pt`` or ``encoder.json``.
+
+    Returns:
+        the entries; at least encoder, image_size, normalization and sha256.
 
     Raises:
         FileNotFoundError: when there is no card.
@@ -68,9 +87,11 @@ def read_card(path: str | Path) -> dict[str, Any]:
             f"no encoder card at '{file}'; an encoder file is a pair, NAME.pt and NAME.json: copy both."
         )
     try:
-        card: dict[str, Any] = json.loads(file.read_text())
-    except json.JSONDecodeError as error:
+        card: dict[str, Any] = json.loads(file.read_bytes())
+    except ValueError as error:  # not JSON, or not even text
         raise ValueError(f"encoder card '{file}' is not valid JSON ({error}); copy it again.") from error
+    if not isinstance(card, dict):
+        raise ValueError(f"encoder card '{file}' holds a JSON {type(card).__name__}, expected an object; copy it again.")
     missing = [key for key in _REQUIRED if key not in card]
     if missing:
         raise ValueError(f"encoder card '{file}' lacks {missing}; it was not written by this package.")
@@ -96,15 +117,25 @@ def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> 
     if not path.is_file():
         raise FileNotFoundError(f"no encoder file at '{path}'; a pretraining run writes it as OUT/encoder.pt.")
     card = read_card(path)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != card["sha256"]:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise ValueError(f"encoder file '{path}' does not match its card's sha256: damaged or mixed up; copy both again.")
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"encoder file '{path}' does not hold plain tensors ({error}).") from error
-    encoder = build_encoder(**card["encoder"])
+        raise ValueError(
+            f"encoder file '{path}' does not hold plain tensors and was not loaded; it was not written by this package."
+        ) from error
+    try:
+        encoder = build_encoder(**card["encoder"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the card of '{path}' describes no encoder that this version can build: {error}") from error
     try:
         encoder.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(f"the weights in '{path}' do not fit the encoder of its card, {card['encoder']}: {error}") from error
+    except (RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= 300 else f"{reason[:300]} ..."
+        raise ValueError(
+            f"the weights in '{path}' do not fit the encoder of its card, {card['encoder']}; copy both files again. {reason}"
+        ) from error
     return encoder.to(map_location).eval()

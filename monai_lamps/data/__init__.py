@@ -13,18 +13,33 @@
 from __future__ import annotations
 
 from .atomic import atomic_write
+from .datalist import load_datalist, save_datalist, split_by_patient
 from .dataset import RadiographDataset
+from .index import index_folder
 from .keys import derive_seed
-from .radiograph import RadiographError, read_radiograph
+from .lists import XRAY14_CLASSES, read_list_file
+from .phantom import ThoraxPhantom, draw_annotated_thorax, draw_thorax, write_phantoms
+from .radiograph import NoPixelDataError, RadiographError, read_radiograph
 from .rejects import RejectLog
 from .sampler import ResumableBatchSampler
 
 __all__ = [
+    "NoPixelDataError",
     "RadiographDataset",
     "RadiographError",
     "RejectLog",
     "ResumableBatchSampler",
+    "ThoraxPhantom",
+    "XRAY14_CLASSES",
     "atomic_write",
     "derive_seed",
+    "draw_annotated_thorax",
+    "draw_thorax",
+    "index_folder",
+    "load_datalist",
+    "read_list_file",
     "read_radiograph",
+    "save_datalist",
+    "split_by_patient",
+    "write_phantoms",
 ]

@@ -109,9 +109,11 @@ def detect_format(path: str | os.PathLike[str]) -> str:
         raise RadiographError(path, found, "check the path and the permissions") from error
     if not head:
         raise RadiographError(path, "empty file (0 bytes)", "copy it again from its source")
+    if head[128:132] == b"DICM":  # first: its preamble may make it a TIFF as well
+        return "dicom"
     if head.startswith(_RASTER_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return "raster"
-    if head[128:132] == b"DICM" or _is_bare_dicom(head):
+    if _is_bare_dicom(head):
         return "dicom"
     if _is_nifti(head) or (head[:2] == b"\x1f\x8b" and _is_nifti(_gunzip_head(path))):
         return "nifti"

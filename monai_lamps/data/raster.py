@@ -25,7 +25,7 @@ from monai_lamps.data.intensity import percentile_window, rgb_to_grey, scale_int
 __all__ = ["RASTER_FORMATS", "read_raster"]
 
 #: Pillow's plug-ins that may open a file. Others (PDF, EPS, WMF, ...) start programs or draw vectors.
-RASTER_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
+RASTER_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 
 
 def read_raster(path: str) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:

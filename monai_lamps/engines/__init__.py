@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from monai_lamps.engines.clip import GlobalNormClip, PerParameterClip, gradient_norms
 from monai_lamps.engines.curriculum import Curriculum, Phase
+from monai_lamps.engines.dense_inferer import DenseInferer
 from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
 from monai_lamps.engines.param_groups import weight_decay_groups
@@ -27,6 +28,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Curriculum",
+    "DenseInferer",
     "GlobalNormClip",
     "GroupSchedules",
     "Linear",

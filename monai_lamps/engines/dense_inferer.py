@@ -29,6 +29,11 @@ class DenseInferer(Inferer):
         Args:
             inputs: normalised images, (B, C, ...).
             network: an :class:`~monai_lamps.networks.Encoder`.
+            args: not used, accepted as in MONAI.
+            kwargs: not used.
+
+        Returns:
+            the tokens (B, N, D), row-major over the cells, float.
         """
         tokens: Tensor = network.embed(inputs)[0]
         return tokens

@@ -29,14 +29,15 @@ __all__ = ["EmbeddingWriter"]
 
 
 class EmbeddingWriter:
-    """Write the embeddings that an evaluator computes as one array file, with an index that names every image.
+    """Write the embeddings that an evaluator computes as array files, with an index that names every image.
 
-    - ``embeddings.npy``: (images, D) float32, the mean over tokens; with ``dense`` instead ``dense_embeddings.npy`` as well:
+    - ``embeddings.npy``: (images, D) float32, the mean over tokens; with ``dense`` also ``dense_embeddings.npy``:
       (images, N, D) float32, tokens row-major;
     - ``embeddings.csv``: columns row, image; row i of the arrays is row i here.
 
-    Arrays are written image by image, memory-mapped, so that a folder of any size fits; a file appears under its name
-    only when it is complete.
+    Arrays are written batch by batch, memory-mapped, so that a folder of any size fits; their space on disk is reserved
+    at the first batch, so that a full disk shows at once. A file appears under its name only when it is complete;
+    after a failure none does, and those of an earlier run stay as they were.
 
     Args:
         output_dir: where the files are written.
@@ -45,6 +46,8 @@ class EmbeddingWriter:
 
     Raises:
         RuntimeError: at the end, when the evaluator saw another number of images than ``items`` lists.
+        TypeError: at the first batch, when the evaluator decollates its output.
+        OSError: at the first batch, when the arrays do not fit on the disk.
     """
 
     def __init__(self, output_dir: str | Path, items: Sequence[Mapping[str, Any]], dense: bool = False) -> None:
@@ -54,12 +57,25 @@ class EmbeddingWriter:
         self.logger = logging.getLogger(type(self).__module__)
 
     def attach(self, engine: Engine) -> None:
-        """Collect after every batch, finish when the evaluator is done."""
+        """Collect after every batch, finish when the evaluator is done.
+
+        Args:
+            engine: the evaluator, with ``decollate=False`` and :class:`~monai_lamps.engines.DenseInferer`.
+        """
+        engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.COMPLETED, self._finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+
+    def _start(self, engine: Engine) -> None:
+        self._discard()
+        self.rows = 0
 
     def _collect(self, engine: Engine) -> None:
-        tokens: Tensor = engine.state.output[CommonKeys.PRED].detach().float().cpu()
+        output: Any = engine.state.output
+        if not isinstance(output, Mapping):
+            raise TypeError(f"expected one dictionary for a batch, got {type(output).__name__}: set decollate to false.")
+        tokens: Tensor = output[CommonKeys.PRED].detach().float().cpu()
         rows = slice(self.rows, self.rows + len(tokens))
         values = {"embeddings": tokens.mean(1)}
         if self.dense:
@@ -72,20 +88,36 @@ class EmbeddingWriter:
     def _array(self, name: str, shape: tuple[int, ...]) -> np.memmap:
         if name not in self._arrays:
             self.output_dir.mkdir(parents=True, exist_ok=True)
-            path = self.output_dir / f".{name}.npy.tmp"
+            path = self._temporary(name)
             self._arrays[name] = np.lib.format.open_memmap(path, "w+", np.float32, (len(self.items), *shape))
+            if hasattr(os, "posix_fallocate"):  # writing to a memory map on a full disk would kill the process
+                with open(path, "r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return self._arrays[name]
+
+    def _temporary(self, name: str) -> Path:
+        return self.output_dir / f".{name}.npy.tmp"
 
     def _finish(self, engine: Engine) -> None:
         if self.rows != len(self.items):
             raise RuntimeError(f"expected embeddings of {len(self.items)} images, got {self.rows}; nothing was written.")
         for name, array in self._arrays.items():
             array.flush()
-            os.replace(self.output_dir / f".{name}.npy.tmp", self.output_dir / f"{name}.npy")
+            os.replace(self._temporary(name), self.output_dir / f"{name}.npy")
         self._arrays.clear()
-        text = io.StringIO()
+        text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(["row", "image"])
         writer.writerows([row, item[CommonKeys.IMAGE]] for row, item in enumerate(self.items))
         atomic_write(self.output_dir / "embeddings.csv", lambda file: file.write(text.getvalue().encode()))
         self.logger.info(f"embeddings of {self.rows} images written to '{self.output_dir / 'embeddings.npy'}'.")
+
+    def _fail(self, engine: Engine, error: BaseException) -> None:
+        """Leave nothing half done. Ignite leaves the error to the handlers of this event, so it is raised again."""
+        self._discard()
+        raise error
+
+    def _discard(self) -> None:
+        self._arrays.clear()
+        for name in ("embeddings", "dense_embeddings"):
+            self._temporary(name).unlink(missing_ok=True)

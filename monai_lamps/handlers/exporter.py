@@ -35,6 +35,9 @@ class EncoderExporter:
         data: what it was trained on, e.g. datalist and number of images.
         seed: the seed of the run.
         every_epochs: how often to write during training; it is always written at the end, also of an interrupted run.
+
+    Raises:
+        ValueError: when ``every_epochs`` is below 1.
     """
 
     def __init__(
@@ -49,16 +52,25 @@ class EncoderExporter:
             raise ValueError(f"every_epochs must be at least 1, got {every_epochs}.")
         self.path, self.image_size, self.data, self.seed = Path(path), image_size, dict(data or {}), seed
         self.every_epochs = every_epochs
+        self._written_at = -1
         self.logger = logging.getLogger(type(self).__module__)
 
     def attach(self, engine: Engine) -> None:
-        """Export every ``every_epochs`` epochs, and at the end or when the run is stopped."""
+        """Export every ``every_epochs`` epochs, and at the end or when the run is stopped.
+
+        Args:
+            engine: the trainer, with ``method`` and ``progress``.
+        """
         engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.every_epochs), self)
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Any) -> None:
-        """Write the encoder of ``engine.method``. A full disk is logged; it does not end the run."""
-        if engine.state.rank != 0:
+        """Write the encoder of ``engine.method``, once after a step. A full disk is logged; it does not end the run.
+
+        Args:
+            engine: the trainer.
+        """
+        if engine.state.rank != 0 or self._written_at == engine.state.iteration:
             return
         method, progress = engine.method, engine.progress
         card = {
@@ -66,7 +78,7 @@ class EncoderExporter:
             "image_size": [self.image_size] * method.encoder.spatial_dims,
             "normalization": {"mean": method.mean, "std": method.std, "of": "images in [0, 1], 0 dark and 1 bright"},
             "data": self.data,
-            "epochs": engine.state.epoch,
+            "epochs": engine.state.iteration // progress.steps_per_epoch,
             "steps": engine.state.iteration,
             "planned_epochs": progress.total_epochs,
             "seed": self.seed,
@@ -74,5 +86,6 @@ class EncoderExporter:
         }
         try:
             save_encoder(self.path, method.encoder, card)
+            self._written_at = engine.state.iteration
         except OSError as error:
             self.logger.error(f"the encoder could not be written to '{self.path}' ({error}); free space there.")

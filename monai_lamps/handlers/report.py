@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
+from monai.utils import is_scalar
 
 from monai_lamps.data.atomic import atomic_write
 from monai_lamps.handlers.history import HistoryHandler
@@ -28,7 +30,8 @@ class ReportHandler:
     """At the end of a run: write ``metrics.json`` and log a short report of what was learned and where things lie.
 
     Of every figure of the history the first and the last value are kept (an objective that is active in some epochs
-    only has its own first and last). A run that was stopped early is marked as not finished.
+    only has its own first and last). A run that was stopped early is marked as not finished, and its epochs are those
+    that it has completed. The file is strict JSON: a figure that is not a number is null there.
 
     Args:
         output_dir: folder of the run.
@@ -51,20 +54,39 @@ class ReportHandler:
         self.logger = logging.getLogger(type(self).__module__)
 
     def attach(self, engine: Engine) -> None:
-        """Report when the run ends, finished or stopped."""
+        """Report when the run ends, finished or stopped.
+
+        Args:
+            engine: the trainer, with ``method`` and ``progress``.
+        """
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Any) -> None:
-        """Write and log the report (first process only)."""
+        """Write and log the report (first process only). A full disk is logged; it does not end the run.
+
+        Args:
+            engine: the trainer.
+        """
         if engine.state.rank != 0:
             return
-        metrics = self.collect(engine)
-        text = json.dumps(metrics, indent=2) + "\n"
-        atomic_write(self.output_dir / "metrics.json", lambda file: file.write(text.encode()))
+        metrics, path = self.collect(engine), self.output_dir / "metrics.json"
+        text = json.dumps(_strict(metrics), indent=2, allow_nan=False) + "\n"
+        try:
+            atomic_write(path, lambda file: file.write(text.encode()))
+        except OSError as error:
+            self.logger.error(f"the report could not be written to '{path}' ({error}); free space there.")
         self.logger.info("\n" + self.render(metrics))
 
     def collect(self, engine: Any) -> dict[str, Any]:
-        """Everything that the report shows, as primitives."""
+        """Everything that the report shows.
+
+        Args:
+            engine: the trainer.
+
+        Returns:
+            method, finished (bool), epochs and steps (completed), planned_epochs, figures (by name: first, last, maybe
+            chance), what ``extra`` gave, and files (by name).
+        """
         names = sorted({name for row in self.history.rows for name in row} - {"epoch", "step"})
         figures: dict[str, dict[str, float]] = {}
         for name in names:
@@ -74,7 +96,7 @@ class ReportHandler:
         return {
             "method": engine.method.name,
             "finished": engine.state.iteration >= engine.progress.total_steps,
-            "epochs": engine.state.epoch,
+            "epochs": engine.state.iteration // engine.progress.steps_per_epoch,
             "planned_epochs": engine.progress.total_epochs,
             "steps": engine.state.iteration,
             "figures": figures,
@@ -84,7 +106,11 @@ class ReportHandler:
 
     @staticmethod
     def render(metrics: Mapping[str, Any]) -> str:
-        """The report as text."""
+        """The report as text.
+
+        Args:
+            metrics: from :meth:`collect`.
+        """
         state = "finished" if metrics["finished"] else "stopped early (run the same command again to go on)"
         lines = [f"{metrics['method']}: {state}, {metrics['epochs']} epochs, {metrics['steps']} steps", ""]
         lines.append(f"  {'figure':<34}{'first':>12}{'last':>12}{'chance':>12}")
@@ -95,3 +121,17 @@ class ReportHandler:
         lines += ["", *(f"  {name}: {value}" for name, value in metrics.items() if name not in plain)]
         lines += [f"  {name}: {path}" for name, path in metrics["files"].items()]
         return "\n".join(lines)
+
+
+def _strict(value: Any) -> Any:
+    """The value as strict JSON has it: scalars of torch and NumPy are numbers, what is not finite is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float) or (is_scalar(value) and hasattr(value, "item")):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return str(value)

@@ -23,12 +23,13 @@ def sincos_position_code(dim: int, grid: Sequence[int], *, class_token: bool = F
     """Fixed position code of the cells of a grid, as MAE and the context decoder of Lamps use it.
 
     The channels are split evenly over the axes, the last axis first: in 2-D the first half codes the column and the
-    second half the row. Each part is ``[sin(p w_k), cos(p w_k)]`` with ``w_k = 10000**(-k / K)``, ``K = dim / (2 n)``.
+    second half the row. Each part is ``[sin(p w_k), cos(p w_k)]`` with ``w_k = 10000**(-k / K)``, ``K = dim // (2 n)``; channels that
+    do not divide evenly (width 1024 in 3-D) are zero at the end.
     Computed in float64 and rounded once (MONAI's ``build_sincos_position_embedding`` computes in float32, orders its
     3-D parts differently, and has no class token).
 
     Args:
-        dim: D, a multiple of twice the number of axes.
+        dim: D, at least twice the number of axes.
         grid: cells along each spatial axis.
         class_token: put a row of zeros in front, for a class token.
 
@@ -36,13 +37,13 @@ def sincos_position_code(dim: int, grid: Sequence[int], *, class_token: bool = F
         code (1, N, D) or (1, 1 + N, D), float32 in [-1, 1], cells in row-major order.
 
     Raises:
-        ValueError: when ``dim`` does not split evenly, or the grid is empty.
+        ValueError: when ``dim`` is too small, or the grid is empty.
     """
     axes = len(grid)
     if axes < 1 or min(grid) < 1:
         raise ValueError(f"grid must have at least one cell along every axis, got {tuple(grid)}.")
-    if dim < 2 * axes or dim % (2 * axes):
-        raise ValueError(f"dim must be a multiple of {2 * axes} for a grid of {axes} axes, got {dim}.")
+    if dim < 2 * axes:
+        raise ValueError(f"dim must be at least {2 * axes} for a grid of {axes} axes, got {dim}.")
     bands = dim // (2 * axes)
     omega = 10000.0 ** (-torch.arange(bands, dtype=torch.float64) / bands)
     places = torch.meshgrid(*(torch.arange(size, dtype=torch.float64) for size in grid), indexing="ij")
@@ -50,6 +51,7 @@ def sincos_position_code(dim: int, grid: Sequence[int], *, class_token: bool = F
     for place in reversed(places):
         angle = place.reshape(-1, 1) * omega  # [N, K]
         parts += [angle.sin(), angle.cos()]
+    parts.append(omega.new_zeros(len(parts[0]), dim - 2 * axes * bands))
     code = torch.cat(parts, dim=1)
     if class_token:
         code = torch.cat([code.new_zeros(1, dim), code])

@@ -119,7 +119,7 @@ def test_the_parameters_of_the_published_decoder_are_104_million() -> None:
     [
         ({"num_heads": 5}, "num_heads must divide dim, got 5 and 24"),
         ({"depth": 0}, "depth must be at least 1, got 0"),
-        ({"dim": 20, "spatial_dims": 3}, "multiple of 6 for a grid of 3 axes, got 20"),
+        ({"dim": 4, "num_heads": 2, "spatial_dims": 3}, "at least 6 for a grid of 3 axes, got 4"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(kwargs: dict, message: str) -> None:

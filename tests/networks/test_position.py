@@ -43,6 +43,12 @@ def test_the_class_token_is_a_row_of_zeros_in_front() -> None:
     assert torch.equal(code[:, 1:], sincos_position_code(8, (2, 2)))
 
 
+def test_channels_that_do_not_divide_evenly_are_zero() -> None:
+    code = sincos_position_code(16, (2, 2, 2))
+    assert torch.equal(code[0, :, 12:], torch.zeros(8, 4))
+    assert torch.equal(code[..., :12], sincos_position_code(12, (2, 2, 2)))
+
+
 def test_every_cell_has_its_own_code() -> None:
     code = sincos_position_code(12, (4, 4, 4))[0]
     assert torch.cdist(code, code).add(torch.eye(64)).min() > 0.1
@@ -51,8 +57,8 @@ def test_every_cell_has_its_own_code() -> None:
 @pytest.mark.parametrize(
     ("dim", "grid", "message"),
     [
-        (6, (2, 2), "dim must be a multiple of 4 for a grid of 2 axes, got 6"),
-        (0, (2, 2), "multiple of 4 .*got 0"),
+        (3, (2, 2), "dim must be at least 4 for a grid of 2 axes, got 3"),
+        (5, (2, 2, 2), "at least 6 .*got 5"),
         (8, (2, 0), r"at least one cell along every axis, got \(2, 0\)"),
         (8, (), r"at least one cell"),
     ],

@@ -33,7 +33,7 @@ def lamps_pictures(method: Lamps, crops: LampsCrops, samples: int = 3) -> dict[s
     - ``views``: both clean views, one above the other;
     - ``context``: what the student may see (bright) and has to extrapolate (dark);
     - ``quadrants``: the augmented quadrants, put side by side;
-    - ``order_map``: the shuffled view, and where the student puts its cells (green: right, red: wrong). 2-D only.
+    - ``order_map``: the shuffled view, and where the student puts its cells (framed green: right, red: wrong). 2-D only.
 
     Volumes are shown by their central slice.
 
@@ -65,7 +65,7 @@ def lamps_pictures(method: Lamps, crops: LampsCrops, samples: int = 3) -> dict[s
 
 
 def order_map(shuffled: Tensor, logits: Tensor, permutation: Tensor, cell: int) -> Tensor:
-    """Where the cells of a shuffled view are put back: green where right, red where wrong.
+    """Where the cells of a shuffled view are put back, each framed in green where right, in red where wrong.
 
     Every cell is placed once: the placement is the assignment with the largest sum of logits.
 
@@ -83,10 +83,13 @@ def order_map(shuffled: Tensor, logits: Tensor, permutation: Tensor, cell: int) 
     put[torch.as_tensor(placed, device=put.device)] = torch.as_tensor(position, device=put.device)
     restored = shuffle_cells(shuffled[None, :1], put[None], cell)[0]
     right = permutation[put] == torch.arange(len(put), device=put.device)
-    grid = int(round(len(put) ** 0.5))
+    grid = round(len(put) ** 0.5)
     right_px = _enlarge(right[None], grid, cell, 2)
-    colour = torch.where(right_px[0], _colour(_RIGHT, shuffled), _colour(_WRONG, shuffled))
-    return 0.7 * restored + 0.3 * colour
+    colour = torch.where(right_px, _colour(_RIGHT, shuffled), _colour(_WRONG, shuffled))
+    edge = max(1, cell // 16)
+    within = torch.arange(grid * cell, device=put.device) % cell
+    frame = (within < edge) | (within >= cell - edge)
+    return torch.where(frame[:, None] | frame[None, :], colour, restored)
 
 
 def _colour(rgb: tuple[float, float, float], like: Tensor) -> Tensor:

@@ -222,15 +222,17 @@ def test_readings_and_pictures_describe_a_validation_batch() -> None:
     assert all(p.ndim == 3 and p.shape[0] in (1, 3) and 0 <= p.min() and p.max() <= 1 for p in pictures.values())
 
 
-def test_order_map_of_perfect_answers_is_the_view_in_green() -> None:
+def test_order_map_of_perfect_answers_is_the_view_framed_in_green() -> None:
     view, permutation = torch.rand(1, 16, 16), torch.randperm(4)
     shuffled = torch.empty_like(view)
     for j, p in enumerate(permutation.tolist()):
         (r, c), (pr, pc) = divmod(j, 2), divmod(p, 2)
         shuffled[:, r * 8 : r * 8 + 8, c * 8 : c * 8 + 8] = view[:, pr * 8 : pr * 8 + 8, pc * 8 : pc * 8 + 8]
     drawn = order_map(shuffled, F.one_hot(permutation, 4).float(), permutation, 8)
-    green = torch.tensor([0.25, 0.85, 0.35])[:, None, None]
-    torch.testing.assert_close(drawn, 0.7 * view + 0.3 * green)
+    torch.testing.assert_close(drawn[:, 1:7, 1:7], view[:, 1:7, 1:7].expand(3, -1, -1))
+    torch.testing.assert_close(drawn[:, 0, 0], torch.tensor([0.25, 0.85, 0.35]))
+    wrong = order_map(shuffled, F.one_hot((permutation + 1) % 4, 4).float(), permutation, 8)
+    torch.testing.assert_close(wrong[:, 0, 0], torch.tensor([0.9, 0.25, 0.2]))
     assert isinstance(_lamps(), Method)
 
 
