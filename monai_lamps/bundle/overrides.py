@@ -72,7 +72,9 @@ def _message(key: str, known: Iterable[str], files: Mapping[Path, set[str]]) -> 
 
 def _config_files(folder: Path) -> list[Path]:
     return [
-        file for file in sorted(folder.glob("*")) if file.suffix in (".json", ".yaml", ".yml") and file.stem != "metadata"
+        file
+        for file in sorted(folder.glob("*"))
+        if file.suffix in (".json", ".yaml", ".yml") and file.stem != "metadata"
     ]
 
 
@@ -97,7 +99,8 @@ def _referenced(config: Mapping[str, Any]) -> set[str]:
 
 def _tracking_ids(config: Mapping[str, Any]) -> set[str]:
     """Ids that ``--tracking mlflow`` adds to the config; none when it was not asked for."""
-    ids = set(DEFAULT_MLFLOW_SETTINGS["configs"]) - set(DEFAULT_MLFLOW_SETTINGS["handlers_id"])
+    settings: dict[str, Any] = DEFAULT_MLFLOW_SETTINGS
+    ids = set(settings["configs"]) - set(settings["handlers_id"])
     return ids if ids <= config.keys() else set()
 
 

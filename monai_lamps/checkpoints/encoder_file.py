@@ -91,7 +91,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except ValueError as error:  # not JSON, or not even text
         raise ValueError(f"encoder card '{file}' is not valid JSON ({error}); copy it again.") from error
     if not isinstance(card, dict):
-        raise ValueError(f"encoder card '{file}' holds a JSON {type(card).__name__}, expected an object; copy it again.")
+        raise ValueError(
+            f"encoder card '{file}' holds a JSON {type(card).__name__}, expected an object; copy it again."
+        )
     missing = [key for key in _REQUIRED if key not in card]
     if missing:
         raise ValueError(f"encoder card '{file}' lacks {missing}; it was not written by this package.")
@@ -106,8 +108,8 @@ def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> 
         map_location: device of the weights.
 
     Returns:
-        the encoder: ``encoder(x)`` is (B, D), ``encoder.embed(x)`` tokens and mean, ``encoder.features(x)`` feature maps.
-        Its input is normalised as the card says: (x - mean) / std of images in [0, 1].
+        the encoder: ``encoder(x)`` is (B, D), ``encoder.embed(x)`` tokens and mean, ``encoder.features(x)`` feature
+        maps. Its input is normalised as the card says: (x - mean) / std of images in [0, 1].
 
     Raises:
         FileNotFoundError: when the weights or the card are missing.
@@ -119,7 +121,9 @@ def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> 
     card = read_card(path)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise ValueError(f"encoder file '{path}' does not match its card's sha256: damaged or mixed up; copy both again.")
+        raise ValueError(
+            f"encoder file '{path}' does not match its card's sha256: damaged or mixed up; copy both again."
+        )
     try:
         state = torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
@@ -136,6 +140,7 @@ def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> 
         reason = " ".join(str(error).split())
         reason = reason if len(reason) <= 300 else f"{reason[:300]} ..."
         raise ValueError(
-            f"the weights in '{path}' do not fit the encoder of its card, {card['encoder']}; copy both files again. {reason}"
+            f"the weights in '{path}' do not fit the encoder of its card, {card['encoder']}; copy both files again. "
+            f"{reason}"
         ) from error
     return encoder.to(map_location).eval()

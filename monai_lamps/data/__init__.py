@@ -8,7 +8,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Radiographs on their way to training: reading, indexing, built-in phantoms, and the order in which samples are drawn."""
+"""Radiographs on their way to training: reading, indexing, built-in phantoms, and the order of the samples."""
 
 from __future__ import annotations
 

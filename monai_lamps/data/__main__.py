@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,8 +57,11 @@ def _index(options: argparse.Namespace) -> None:
 def _list(options: argparse.Namespace) -> None:
     base = options.base or Path(options.listfile).parent
     items = read_list_file(options.listfile, base, options.kind)
-    items = [{**item, "image": str(Path(item["image"]).resolve())} for item in items]
-    sections = split_by_patient(items, options.validation, 0.0, options.seed)
+    named = [{**item, "image": os.path.relpath(item["image"], base)} for item in items]  # the same split everywhere
+    sections = {
+        name: [{**item, "image": str((Path(base) / item["image"]).resolve())} for item in rows]
+        for name, rows in split_by_patient(named, options.validation, 0.0, options.seed).items()
+    }
     target = save_datalist(options.out, sections, name=Path(options.listfile).stem, source=str(options.listfile))
     logging.getLogger(__name__).info(f"{len(items)} images -> {target}")
 
@@ -71,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--test", type=float, default=0.0, help="share of patients kept for test")
     index.add_argument("--patient-pattern", help="regular expression; its first group in a path is the patient")
     index.add_argument("--patients", help="CSV with the columns file, patient and optionally split")
-    index.add_argument("--exclude", action="append", default=[], help="glob of relative paths to leave out (repeatable)")
+    index.add_argument("--exclude", action="append", default=[], help="glob of relative paths to leave out, repeatable")
     index.add_argument("--max-reject", type=float, default=0.05, help="largest tolerated share of unreadable files")
     index.add_argument("--workers", type=int, help="processes (default: all cores)")
     index.add_argument("--quiet", action="store_true", help="no progress bar")

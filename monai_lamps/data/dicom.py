@@ -24,8 +24,14 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from monai_lamps.data.dicom_pixels import decode_pixels
 from monai_lamps.data.errors import NoPixelDataError, RadiographError
-from monai_lamps.data.intensity import bit_depth, linear_window, percentile_window, rgb_to_grey, scale_integers
-from monai_lamps.data.intensity import sigmoid_window
+from monai_lamps.data.intensity import (
+    bit_depth,
+    linear_window,
+    percentile_window,
+    rgb_to_grey,
+    scale_integers,
+    sigmoid_window,
+)
 
 __all__ = ["read_dicom"]
 
@@ -126,7 +132,7 @@ def _apply_voi_lut(dataset: pydicom.Dataset, values: npt.NDArray) -> npt.NDArray
     entries, first = int(item.LUTDescriptor[0]) or 2**16, int(item.LUTDescriptor[1])
     table = apply_voi(np.arange(first, first + entries, dtype=np.int32), dataset)
     span = np.float32(2 ** bit_depth(int(table.max())) - 1)
-    return apply_voi(values, dataset).astype(np.float32) / span
+    return np.asarray(apply_voi(values, dataset) / span, dtype=np.float32)
 
 
 def _window(dataset: pydicom.Dataset) -> tuple[float, float, str] | None:

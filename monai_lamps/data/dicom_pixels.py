@@ -13,13 +13,17 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom import uid
-from pydicom.pixels import apply_color_lut, get_decoder
+from pydicom.encaps import get_frame
+from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 
 from monai_lamps.data.errors import RadiographError
 
@@ -38,6 +42,16 @@ PLUGINS = {
     uid.HTJ2KLossless: "pylibjpeg pylibjpeg-openjpeg",
     uid.HTJ2KLosslessRPCL: "pylibjpeg pylibjpeg-openjpeg",
     uid.HTJ2K: "pylibjpeg pylibjpeg-openjpeg",
+}
+
+#: Syntaxes that pylibjpeg decodes with its libjpeg, which fills up a truncated stream without a word.
+_LENIENT = {
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLSLossless,
+    uid.JPEGLSNearLossless,
 }
 
 
@@ -66,21 +80,38 @@ def decode_pixels(dataset: pydicom.Dataset, path: str) -> npt.NDArray:
         raise RadiographError(
             path, f"no decoder for the DICOM transfer syntax '{syntax.name}' is installed", f"pip install {package}"
         )
+    if syntax == uid.JPEGExtended12Bit and int(dataset.get("BitsStored", 8)) > 8:
+        return _decode_jpeg_extended(dataset, path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pixels = dataset.pixel_array
+        with _quiet():
+            pixels = _decode(dataset, decoder.available_plugins)
             if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
                 pixels = apply_color_lut(pixels, dataset)
     except Exception as error:
-        if syntax == uid.JPEGExtended12Bit and int(dataset.get("BitsStored", 8)) > 8:
-            return _decode_jpeg_extended(dataset, path)
         raise RadiographError(
             path,
             f"pixel data in transfer syntax '{syntax.name}' cannot be decoded ({_first_line(error)})",
             "the file is truncated or damaged, copy it again from its source",
         ) from error
     return np.asarray(pixels)
+
+
+def _decode(dataset: pydicom.Dataset, plugins: Sequence[str]) -> npt.NDArray:
+    """Decode with the first plug-in that can. For syntaxes of :data:`_LENIENT` the word of a strict plug-in counts;
+    where there is none, the stream must at least have its end marker."""
+    if dataset.file_meta.TransferSyntaxUID in _LENIENT:
+        plugins = [name for name in plugins if name != "pylibjpeg"]
+        frame = b"" if plugins else get_frame(dataset.PixelData, 0, number_of_frames=1)
+        if not plugins and not frame.rstrip(b"\x00").endswith(b"\xff\xd9"):
+            raise ValueError("the JPEG stream has no end marker")
+        plugins = plugins or ["pylibjpeg"]
+    errors = []
+    for name in plugins or [""]:
+        try:
+            return pixel_array(dataset, decoding_plugin=name)
+        except Exception as error:
+            errors.append(str(error).split("all available plugins:")[-1].strip())
+    raise ValueError("; ".join(errors))
 
 
 def _decode_jpeg_extended(dataset: pydicom.Dataset, path: str) -> npt.NDArray:
@@ -98,8 +129,7 @@ def _decode_jpeg_extended(dataset: pydicom.Dataset, path: str) -> npt.NDArray:
     shape = (int(dataset.Rows), int(dataset.Columns))
     if reader.Read():
         image = reader.GetImage()
-        image.GetBufferLength()
-        buffer = image.GetBuffer().encode("utf-8", errors="surrogateescape")
+        buffer = (image.GetBuffer() or "").encode("utf-8", errors="surrogateescape")  # None for a damaged stream
         if len(buffer) == 2 * shape[0] * shape[1]:
             signed = int(dataset.get("PixelRepresentation", 0)) == 1
             return np.frombuffer(buffer, dtype="<i2" if signed else "<u2").reshape(shape)
@@ -107,6 +137,20 @@ def _decode_jpeg_extended(dataset: pydicom.Dataset, path: str) -> npt.NDArray:
         path, f"pixel data in transfer syntax '{syntax}' cannot be decoded by GDCM",
         "the file is truncated or damaged, copy it again from its source",
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pydicom from warning, and from logging a traceback for each plug-in that fails: the error says it."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _first_line(error: BaseException) -> str:

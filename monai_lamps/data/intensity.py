@@ -63,7 +63,7 @@ def scale_integers(values: npt.NDArray, bits: int | None = None) -> tuple[npt.ND
         bits = bit_depth(largest)
     scaled = values.astype(np.float32)
     scaled /= np.float32(2**bits - 1)
-    return np.minimum(scaled, np.float32(1.0)), bits
+    return _clip(scaled), bits
 
 
 def percentile_window(values: npt.NDArray, valid: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float32]:
@@ -85,7 +85,7 @@ def percentile_window(values: npt.NDArray, valid: npt.NDArray[np.bool_] | None =
         low, high = float(sample.min()), float(sample.max())
     if low >= high:
         return np.zeros_like(values)
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+    return _clip((values - np.float32(low)) / np.float32(high - low))
 
 
 def linear_window(
@@ -109,7 +109,7 @@ def linear_window(
         low, span = center - 0.5 - (width - 1) / 2, width - 1
     if span <= 0:  # LINEAR of width 1 is a threshold
         return (values > low).astype(np.float32)
-    return np.clip((values - np.float32(low)) / np.float32(span), 0.0, 1.0)
+    return _clip((values - np.float32(low)) / np.float32(span))
 
 
 def sigmoid_window(values: npt.NDArray, center: float, width: float) -> npt.NDArray[np.float32]:
@@ -124,7 +124,12 @@ def sigmoid_window(values: npt.NDArray, center: float, width: float) -> npt.NDAr
         (H, W) float32 in (0, 1).
     """
     exponent = np.clip(-4.0 * (values.astype(np.float32) - center) / width, -80.0, 80.0)
-    return (1.0 / (1.0 + np.exp(exponent))).astype(np.float32)
+    return np.asarray(1.0 / (1.0 + np.exp(exponent)), dtype=np.float32)
+
+
+def _clip(values: npt.NDArray) -> npt.NDArray[np.float32]:
+    """Into [0, 1], as float32."""
+    return np.asarray(np.clip(values, 0.0, 1.0), dtype=np.float32)
 
 
 def rgb_to_grey(rgb: npt.NDArray) -> tuple[npt.NDArray | None, float]:

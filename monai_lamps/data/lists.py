@@ -8,6 +8,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+"""List files of the papers' data sets."""
+
 from __future__ import annotations
 
 import os
@@ -48,8 +50,8 @@ def read_list_file(
     Args:
         path: the list file.
         base_dir: folder that the paths are relative to.
-        kind: one of ``LIST_KINDS``: paths (one a line), xray14 (14 labels, :data:`XRAY14_CLASSES`), shenzhen (1: 0 or 1),
-            rsna (1: 0 normal, 1 no opacity but not normal, 2 opacity), vindr (6), vindr_local (22).
+        kind: one of ``LIST_KINDS``: paths (one a line), xray14 (14 labels, :data:`XRAY14_CLASSES`), shenzhen (1: 0 or
+            1), rsna (1: 0 normal, 1 no opacity but not normal, 2 opacity), vindr (6), vindr_local (22).
         check: require that the files exist (needed to complete extensions).
 
     Returns:
@@ -64,20 +66,30 @@ def read_list_file(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"list file '{path}' does not exist.")
-    items = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        line = line.strip()
-        if not line:
-            continue
-        name, labels = _parse(line)
-        expected = LIST_KINDS[kind]
-        if expected is not None and len(labels) != expected:
-            raise ValueError(f"'{path}' line {number}: expected {expected} labels for '{kind}', got {len(labels)}: {line!r}")
-        image = _resolve(Path(base_dir), name, path, number) if check else os.path.join(base_dir, name)
-        items.append({"image": image, "label": labels} if expected is not None else {"image": image})
+    items: list[dict[str, Any]] = []
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            items.append(_item(line.strip(), Path(base_dir), kind, check, f"'{path}' line {number}"))
     if not items:
         raise ValueError(f"list file '{path}' is empty.")
     return items
+
+
+def _item(line: str, base: Path, kind: str, check: bool, where: str) -> dict[str, Any]:
+    """One line as an item. A file name may itself end in numbers, so the files that exist decide what is a label."""
+    name, labels = _parse(line)
+    count = LIST_KINDS[kind]
+    if check and (count is None or len(labels) > count):
+        end = re.sub(rf"(?:[\s,]+[^\s,]+){{{count}}}$", "", line) if count else line
+        if (file := _find(base, end)) is not None:
+            return {"image": file, "label": labels[-count:]} if count else {"image": file}
+    if count is not None and len(labels) != count:
+        raise ValueError(f"{where}: expected {count} labels for '{kind}', got {len(labels)}: {line!r}")
+    file = _find(base, name) if check else os.path.join(base, name)
+    if file is None:
+        raise FileNotFoundError(f"{where}: no image '{base / name}', with or without an extension.")
+    return {"image": file, "label": labels} if count else {"image": file}
 
 
 def _parse(line: str) -> tuple[str, list[int | float]]:
@@ -88,10 +100,10 @@ def _parse(line: str) -> tuple[str, list[int | float]]:
     return match["file"].rstrip(","), [float(v) if "." in v else int(v) for v in values]
 
 
-def _resolve(base: Path, name: str, path: Path, number: int) -> str:
+def _find(base: Path, name: str) -> str | None:
+    """The file of that name, with or without an extension."""
     for suffix in _SUFFIXES:
         file = base / f"{name}{suffix}"
         if file.is_file():
             return str(file)
-    raise FileNotFoundError(f"'{path}' line {number}: no image '{base / name}', with or without an extension.")
-
+    return None

@@ -77,7 +77,7 @@ def read_radiograph(
     except MemoryError:
         raise
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, KeyError, struct.error, EOFError, ...
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        text = " ".join(str(error).replace(path, "it").split())[:200] or type(error).__name__
         raise RadiographError(
             path, f"{kind} file that cannot be decoded ({text})", "it is truncated or damaged, copy it again"
         ) from error
@@ -99,6 +99,8 @@ def detect_format(path: str | os.PathLike[str]) -> str:
         RadiographError: missing, unreadable, empty or unknown file. A web page, a PDF and the like are named as such.
     """
     path = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise RadiographError(path, "a device, pipe or socket, expected a file", "remove it")  # reading it may hang
     try:
         with open(path, "rb") as handle:
             head = handle.read(400)
@@ -131,8 +133,8 @@ def _check_pixels(pixels: npt.NDArray[np.float32], path: str, min_size: int, max
         )
     if long > max_aspect * short:
         raise RadiographError(
-            path, f"{width} x {height} pixels, sides in the ratio {long / short:.1f}, at most {max_aspect:g} is allowed",
-            "crop it or raise max_aspect",
+            path, f"{width} x {height} pixels, the ratio of its sides is {long / short:.1f}, at most {max_aspect:g} is "
+            "allowed", "crop it or raise max_aspect",
         )
     low, high = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -35,20 +35,23 @@ def read_raster(path: str) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
     partly transparent pixels are laid over black. 8-bit values are divided by 255. 16-bit values are divided by
     ``2**b - 1`` with the smallest b in 8..16 that holds the largest value of the picture, because 10- to 12-bit data in
     16-bit files is common. Float pictures (TIFF) get the percentile window of
-    :func:`~monai_lamps.data.intensity.percentile_window`. The file is decoded to its end: a truncated one is an error.
+    :func:`~monai_lamps.data.intensity.percentile_window`. A TIFF that says that 0 is white is inverted. The file is
+    decoded to its end: a truncated one is an error.
 
     Args:
         path: the file.
 
     Returns:
-        (H, W) float32 in [0, 1], rows downwards, and ``meta`` with ``format``, ``bits``, ``photometric`` (Pillow's
-        mode) and, where the file knows it, ``spacing``.
+        (H, W) float32 in [0, 1], rows downwards, and ``meta`` with ``format``, ``bits`` and ``photometric``
+        (Pillow's mode).
 
     Raises:
         RadiographError: several frames, a colour picture, NaN or infinite pixels.
         OSError: a corrupt or truncated file (from Pillow).
     """
-    with Image.open(path, formats=RASTER_FORMATS) as image:
+    # A handle, not the path: Pillow maps an uncompressed file of a path into memory, and then scrambles the rows of a
+    # TIFF that is stored on its side (seen in 13.0).
+    with open(path, "rb") as handle, Image.open(handle, formats=RASTER_FORMATS) as image:
         frames = int(getattr(image, "n_frames", 1))
         if frames > 1:
             raise RadiographError(
@@ -56,10 +59,16 @@ def read_raster(path: str) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
             )
         name, mode = str(image.format), image.mode
         image.load()
+        negative = _is_undone_negative(image)
         upright = ImageOps.exif_transpose(image)
         grey, bits = _to_grey(upright, path)
     pixels, bits = _to_unit(grey, bits, path)
-    return pixels, {"format": name, "bits": bits, "photometric": mode}
+    return 1.0 - pixels if negative else pixels, {"format": name, "bits": bits, "photometric": mode}
+
+
+def _is_undone_negative(image: Image.Image) -> bool:
+    """Whether 0 is white in a TIFF (tag 262 is WhiteIsZero) and Pillow left it so: it does for 16 bits and floats."""
+    return image.format == "TIFF" and image.mode not in ("1", "L") and getattr(image, "tag_v2", {}).get(262) == 0
 
 
 def _to_grey(image: Image.Image, path: str) -> tuple[npt.NDArray, int | None]:

@@ -69,9 +69,25 @@ class RejectLog:
         Returns:
             How many of them were not in the list before.
         """
+        return self._write(rows, keep=True)
+
+    def replace(self, rows: Iterable[tuple[str, str]]) -> int:
+        """Make a new list of these files under one lock, and forget what was in it.
+
+        Args:
+            rows: pairs of file and reason.
+
+        Returns:
+            How many files the list has now.
+        """
+        return self._write(rows, keep=False)
+
+    def _write(self, rows: Iterable[tuple[str, str]], keep: bool) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a+b") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            if not keep:
+                handle.truncate(0)
             handle.seek(0)
             content = handle.read()
             known = _files(content)
@@ -79,6 +95,8 @@ class RejectLog:
             writer = csv.writer(text, lineterminator="\n")
             if not content:
                 writer.writerow(_HEADER)
+            elif content.count(b'"') % 2:  # within quotes
+                text.write('"\n')
             elif not content.endswith(b"\n"):
                 text.write("\n")
             new = 0

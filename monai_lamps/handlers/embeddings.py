@@ -74,7 +74,9 @@ class EmbeddingWriter:
     def _collect(self, engine: Engine) -> None:
         output: Any = engine.state.output
         if not isinstance(output, Mapping):
-            raise TypeError(f"expected one dictionary for a batch, got {type(output).__name__}: set decollate to false.")
+            raise TypeError(
+                f"expected one dictionary for a batch, got {type(output).__name__}: set decollate to false."
+            )
         tokens: Tensor = output[CommonKeys.PRED].detach().float().cpu()
         rows = slice(self.rows, self.rows + len(tokens))
         values = {"embeddings": tokens.mean(1)}
@@ -100,7 +102,9 @@ class EmbeddingWriter:
 
     def _finish(self, engine: Engine) -> None:
         if self.rows != len(self.items):
-            raise RuntimeError(f"expected embeddings of {len(self.items)} images, got {self.rows}; nothing was written.")
+            raise RuntimeError(
+                f"expected embeddings of {len(self.items)} images, got {self.rows}; nothing was written."
+            )
         for name, array in self._arrays.items():
             array.flush()
             os.replace(self._temporary(name), self.output_dir / f"{name}.npy")

@@ -30,8 +30,8 @@ __all__ = ["Method"]
 class Method(nn.Module, ABC):
     """A self-supervised method: student, teacher, heads and named loss terms, and nothing of files, devices or engines.
 
-    A subclass puts bricks of ``networks``, ``losses`` and ``transforms`` together so that its :meth:`forward` reads like
-    its paper. A trainer needs only ``sum(method(batch, progress).values())``; whatever follows the optimizer step
+    A subclass puts bricks of ``networks``, ``losses`` and ``transforms`` together so that its :meth:`forward` reads
+    like its paper. A trainer needs only ``sum(method(batch, progress).values())``; whatever follows the optimizer step
     (teacher, queue, centre) moves in :meth:`after_step`.
 
     Attributes:

@@ -62,7 +62,7 @@ class LoadRadiograph(Transform):
     ) -> None:
         self.dtype: torch.dtype = get_equivalent_dtype(dtype, torch.Tensor)
         if not self.dtype.is_floating_point:
-            raise TypeError(f"dtype must be a floating type because pixels lie in [0, 1], got {dtype}; use torch.float32")
+            raise TypeError(f"dtype must be floating because pixels lie in [0, 1], got {dtype}; use torch.float32")
         self.min_size = min_size
         self.max_aspect = max_aspect
 

@@ -110,7 +110,9 @@ def test_without_torchrun_the_command_is_named(missing: str, monkeypatch: pytest
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv(missing)
-    with pytest.raises(RuntimeError, match=r"multi_gpu_train\.json needs torchrun: torchrun --nproc_per_node=N -m monai"):
+    with pytest.raises(
+        RuntimeError, match=r"multi_gpu_train\.json needs torchrun: torchrun --nproc_per_node=N -m monai"
+    ):
         start_processes()
     assert not dist.is_initialized()
 

@@ -67,14 +67,14 @@ def test_the_line_is_the_message_of_this_package_not_of_what_caused_it(
     (tmp_path / "encoder.json").write_text("{")
     text = printed(in_a_config(f"$monai_lamps.checkpoints.read_card({str(tmp_path / 'encoder.pt')!r})"), capsys)
     assert text == (
-        f"monai_lamps: error: encoder card '{tmp_path}/encoder.json' is not valid JSON (Expecting property name enclosed "
-        "in double quotes: line 1 column 2 (char 1)); copy it again.\n"
+        f"monai_lamps: error: encoder card '{tmp_path}/encoder.json' is not valid JSON (Expecting property name "
+        "enclosed in double quotes: line 1 column 2 (char 1)); copy it again.\n"
     )
 
 
 def test_an_error_of_a_component_that_monai_instantiates_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    config = {"a": {"_target_": "monai_lamps.handlers.EncoderExporter", "path": "x.pt", "image_size": 1, "every_epochs": 0}}
-    text = printed(lambda: ConfigParser(config).get_parsed_content("a"), capsys)
+    config = {"_target_": "monai_lamps.handlers.EncoderExporter", "path": "x.pt", "image_size": 1, "every_epochs": 0}
+    text = printed(lambda: ConfigParser({"a": config}).get_parsed_content("a"), capsys)
     assert text == "monai_lamps: error: every_epochs must be at least 1, got 0.\n"
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_this_package_cannot_open_is_one_line(tmp_path: Path, capsys
         "$numpy.zeros(3).reshape(2)",
         "$open('/no/such/file')",
         "$monai_lamps.networks.build_encoder()",  # called wrongly
-        "$monai_lamps.losses.order_loss(3, 4)",  # a bug, or used wrongly, inside this package
+        "$monai_lamps.losses.order_accuracy(3, 4)",  # a bug, or used wrongly, inside this package
     ],
 )
 def test_any_other_error_keeps_its_traceback(expression: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,9 @@ def test_any_other_error_keeps_its_traceback(expression: str, capsys: pytest.Cap
     assert "monai_lamps: error:" not in text
 
 
-def test_a_bug_while_an_error_is_handled_keeps_its_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_while_an_error_is_handled_keeps_its_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def work() -> None:
         try:
             read_card(tmp_path / "encoder.pt")

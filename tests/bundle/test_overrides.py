@@ -44,7 +44,9 @@ def bundle(tmp_path: Path) -> Path:
 
 def start(bundle: Path, *chained: str | Path, **override: Any) -> ConfigWorkflow:
     """A workflow as `python -m monai.bundle run --config_file "['train.json', ...]" --id value ...` makes it."""
-    files = [str(file) if isinstance(file, Path) else str(bundle / "configs" / file) for file in ("train.json", *chained)]
+    files = [
+        str(file) if isinstance(file, Path) else str(bundle / "configs" / file) for file in ("train.json", *chained)
+    ]
     override = {"bundle_root": str(bundle), **override}
     workflow = ConfigWorkflow(files, workflow_type=None, logging_file=False, **override)
     workflow.initialize()
@@ -84,8 +86,8 @@ def test_an_override_like_no_id_is_refused_with_all_valid_ids(bundle: Path) -> N
     with pytest.raises(RuntimeError) as caught:
         start(bundle, qqqq=1)
     assert refusal(caught.value) == (
-        "unknown override 'qqqq': valid ids are: bundle_root, epochs, finalize, imports, initialize, learning_rate, note, "
-        "run, train."
+        "unknown override 'qqqq': valid ids are: bundle_root, epochs, finalize, imports, initialize, learning_rate, "
+        "note, run, train."
     )
 
 

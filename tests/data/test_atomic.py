@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
@@ -72,7 +73,7 @@ def test_file_and_folder_are_flushed_to_disk_around_the_replacement(
     fsync, replace = os.fsync, os.replace
 
     def spy_fsync(handle: int) -> None:
-        seen.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")
+        seen.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
         fsync(handle)
 
     def spy_replace(source: str, target: Path) -> None:
