@@ -65,7 +65,8 @@ def read_dicom(path: str) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
     stored = decode_pixels(dataset, path)
     if stored.ndim == 3:
         return _grey_from_rgb(dataset, stored, path)
-    values = apply_modality_lut(stored, dataset)
+    with np.errstate(over="ignore", invalid="ignore"):  # an absurd rescale is refused in the next line
+        values = apply_modality_lut(stored, dataset)
     if not np.isfinite(values).all():
         raise RadiographError(path, "NaN or infinite pixels", "export the picture again from its source")
     pixels, voi = _apply_voi(dataset, stored, values)

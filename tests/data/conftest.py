@@ -46,7 +46,9 @@ def picture() -> Callable[..., npt.NDArray[Any]]:
 def save_dicom() -> Callable[..., Path]:
     """Write a DICOM file: pixels as stored, and any element by keyword."""
 
-    def save(path: Path, stored: npt.NDArray[Any], bits: int | None = None, bare: bool = False, **elements: Any) -> Path:
+    def save(
+        path: Path, stored: npt.NDArray[Any], bits: int | None = None, bare: bool = False, **elements: Any
+    ) -> Path:
         dataset = pydicom.Dataset()
         dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
         dataset.SOPInstanceUID = "1.2.3.4"

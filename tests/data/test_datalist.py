@@ -83,7 +83,9 @@ def test_what_is_no_datalist_is_refused_by_name(tmp_path: Path, content: bytes, 
 
 
 def test_a_missing_datalist_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none.json' does not exist; make one: python -m monai_lamps.data index"):
+    with pytest.raises(
+        FileNotFoundError, match=r"none.json' does not exist; make one: python -m monai_lamps.data index"
+    ):
         load_datalist(tmp_path / "none.json")
 
 
@@ -105,12 +107,16 @@ def patients_of(section: list[Any]) -> set[str]:
     test=st.floats(0, 0.45),
     seed=st.integers(0, 99),
 )
-def test_a_patient_is_in_one_section_and_no_image_is_lost(ids: list[int], validation: float, test: float, seed: int) -> None:
+def test_a_patient_is_in_one_section_and_no_image_is_lost(
+    ids: list[int], validation: float, test: float, seed: int
+) -> None:
     data = [{"image": f"{n}.png", "patient": f"p{i}"} for n, i in enumerate(ids)]
     sections = split_by_patient(data, validation, test, seed)
     groups = [patients_of(section) for section in sections.values()]
     assert sum(len(group) for group in groups) == len(set(ids))
-    assert sorted(item["image"] for section in sections.values() for item in section) == sorted(i["image"] for i in data)
+    assert sorted(item["image"] for section in sections.values() for item in section) == sorted(
+        i["image"] for i in data
+    )
     assert sections["training"]
     if len(set(ids)) > 3:
         assert bool(sections["validation"]) == (validation > 0)

@@ -11,11 +11,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +22,9 @@ import pytest
 from PIL import Image
 
 from monai_lamps.data import verify
-from monai_lamps.data.__main__ import main
 from monai_lamps.data.datalist import load_datalist
 from monai_lamps.data.index import find_files, index_folder
 from monai_lamps.data.rejects import RejectLog
-from monai_lamps.data.verify import verify_file, verify_files
 
 Make = Callable[..., Any]
 
@@ -87,7 +82,11 @@ def test_good_files_are_listed_and_bad_ones_set_aside_with_their_reason(
     datalist = index(films, tmp_path / "out", max_reject=1.0)
     assert names(everything(datalist)) == [f"{n:02d}.png" for n in range(12)]
     expected = {
-        **{"empty.png": "empty file (0 bytes)", "web.jpg": "a web page", "corrupt.png": "raster file that cannot be decoded"},
+        **{
+            "empty.png": "empty file (0 bytes)",
+            "web.jpg": "a web page",
+            "corrupt.png": "raster file that cannot be decoded",
+        },
         **{"truncated.jpg": "cannot be decoded", "unknown": "unknown content", "frames.gif": "GIF with 2 frames"},
         **{"photo.png": "a colour picture", "constant.png": "the same value", "nan.tif": "NaN or infinite"},
         **{"small.png": "must be at least 32", "gone.png": "no such file"},
@@ -104,7 +103,12 @@ def test_good_files_are_listed_and_bad_ones_set_aside_with_their_reason(
 def test_the_datalist_has_sizes_sources_and_relative_paths(films: Path, tmp_path: Path) -> None:
     datalist = index(films, tmp_path / "out", seed=5)
     content = json.loads(datalist.read_text())
-    assert (datalist.name, content["name"], content["source"], content["seed"]) == ("datalist.json", "films", str(films), 5)
+    assert (datalist.name, content["name"], content["source"], content["seed"]) == (
+        "datalist.json",
+        "films",
+        str(films),
+        5,
+    )
     item = content["training"][0]
     assert (item["width"], item["height"], item["image"][:9]) == (40, 34, "../films/")
     assert all(Path(item["image"]).is_file() for item in everything(datalist))
@@ -137,7 +141,10 @@ def test_parallel_equals_serial(films: Path, tmp_path: Path) -> None:
     serial = index(films, tmp_path / "serial", pattern=r"^(\w+)/")
     parallel = index(films, tmp_path / "parallel", pattern=r"^(\w+)/", workers=2)
     assert parallel.read_bytes() == serial.read_bytes()
-    assert RejectLog(tmp_path / "parallel" / "rejected.csv").rows() == RejectLog(tmp_path / "serial" / "rejected.csv").rows()
+    assert (
+        RejectLog(tmp_path / "parallel" / "rejected.csv").rows()
+        == RejectLog(tmp_path / "serial" / "rejected.csv").rows()
+    )
 
 
 def patients(datalist: Path) -> dict[str, set[str]]:
@@ -189,7 +196,16 @@ def test_dicom_objects_without_an_image_do_not_count_as_unreadable(
 
 
 def test_side_files_hidden_files_and_excluded_ones_are_passed_over(films: Path) -> None:
-    for name in ("labels.csv", "README", "notes.TXT", ".hidden.png", "DICOMDIR", "Thumbs.db", "masks.npz", ".git/a.png"):
+    for name in (
+        "labels.csv",
+        "README",
+        "notes.TXT",
+        ".hidden.png",
+        "DICOMDIR",
+        "Thumbs.db",
+        "masks.npz",
+        ".git/a.png",
+    ):
         (films / name).parent.mkdir(exist_ok=True)
         (films / name).write_bytes(b"x")
     (films / "volume.nii.gz").write_bytes(b"x")
@@ -257,102 +273,3 @@ def test_a_folder_without_any_readable_radiograph_says_where_the_reasons_are(tmp
     (tmp_path / "films" / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"holds no readable radiograph; '.*rejected.csv' gives the reason"):
         index(tmp_path / "films", tmp_path / "out", max_reject=1.0)
-
-
-# --- verifying in processes ---
-
-
-@pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that inherit what a test has patched, and end at a file named deadly."""
-    read = verify.read_radiograph
-
-    def deadly(path: Any) -> Any:
-        if "deadly" in str(path):
-            os._exit(11)
-        if "greedy" in str(path):
-            raise MemoryError
-        return read(path)
-
-    context = multiprocessing.get_context("fork")
-    monkeypatch.setattr(context, "set_forkserver_preload", lambda modules: None)
-    monkeypatch.setattr(verify.multiprocessing, "get_context", lambda name: context)
-    monkeypatch.setattr(verify, "read_radiograph", deadly)
-
-
-def test_a_file_that_ends_its_process_is_named_and_the_others_are_read(tmp_path: Path, forked: None) -> None:
-    files = [film(tmp_path / f"{number:02d}.png", number) for number in range(40)]
-    for number in (3, 37):
-        files[number] = files[number].rename(tmp_path / f"{number}_deadly.png")
-    results = verify_files(files, workers=2, progress=False)
-    assert [path for path, _ in results] == files
-    bad = {path.name: result["reason"] for path, result in results if "reason" in result}
-    assert set(bad) == {"3_deadly.png", "37_deadly.png"}
-    assert all("reading it ended the process" in reason for reason in bad.values())
-
-
-def test_a_file_that_needs_too_much_memory_is_set_aside(tmp_path: Path, forked: None) -> None:
-    assert "does not fit into memory" in verify_file(film(tmp_path / "greedy.png", 0))["reason"]
-
-
-def test_where_no_process_can_start_this_one_verifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    files = [film(tmp_path / f"{number:02d}.png", number) for number in range(20)]
-    context = multiprocessing.get_context("fork")
-    dying = partial(ProcessPoolExecutor, mp_context=context, initializer=os._exit, initargs=(1,))
-    monkeypatch.setattr(verify, "_pool", dying)
-    results = verify_files(files, workers=2, progress=False)
-    assert len(results) == 20
-    assert not any("reason" in result for _, result in results)
-    assert "no further processes can be started" in caplog.text
-
-
-# --- the command ---
-
-
-def test_the_command_indexes_a_folder(films: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    film(films / "masks" / "m.png", 99)
-    arguments = ["index", str(films), "--out", str(tmp_path / "out"), "--workers", "0", "--quiet", "--exclude", "masks/*"]
-    caplog.set_level("INFO")
-    assert main([*arguments, "--validation", "0.3", "--test", "0.3", "--seed", "2", "--patient-pattern", r"(p\d)/"]) == 0
-    direct = index(films, tmp_path / "direct", validation=0.3, test=0.3, seed=2, pattern=r"(p\d)/", exclude=["masks/*"])
-    assert (tmp_path / "out" / "datalist.json").read_bytes() == direct.read_bytes()
-    assert "12 PNG" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        (["index", "{}/none"], "error: '{}/none' is not a folder; give the folder that holds the radiographs.\n"),
-        (["index", "{}/films", "--validation", "2"], "error: validation and test must be shares with a sum below 1, got 2.0"),
-        (["index", "{}/films", "--patients", "{}/n.csv"], "error: table of patients '{}/n.csv' does not exist.\n"),
-        (["list", "{}/none.txt"], "error: list file '{}/none.txt' does not exist.\n"),
-    ],
-)
-def test_errors_of_use_are_one_line_and_status_2(
-    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
-) -> None:
-    assert main([argument.format(tmp_path) for argument in arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(text.format(tmp_path))
-    assert error.count("\n") == 1
-
-
-def test_too_many_bad_files_are_one_line_of_the_command(
-    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for number in range(5):
-        (films / f"bad{number}.png").write_bytes(b"x")
-    assert main(["index", str(films), "--out", str(tmp_path / "out"), "--workers", "0", "--quiet"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: 5 of 17 files")
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [[], ["index"], ["indx", "x"], ["index", "x", "--sed", "1"]])
-def test_wrong_arguments_end_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert "usage: python -m monai_lamps.data" in capsys.readouterr().err

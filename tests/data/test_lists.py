@@ -64,9 +64,12 @@ def test_rsna_has_uuids_and_three_classes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "count"), [("vindr", 6), ("vindr_local", 22)])
 def test_vindr_has_no_extension_but_carriage_returns_and_trailing_spaces(tmp_path: Path, kind: str, count: int) -> None:
-    films(tmp_path, "train_jpeg/000434271f63a053c4128a0ba6352c7f.jpg", "train_jpeg/00053190460d56c53cc3e57321387478.jpeg")
+    films(
+        tmp_path, "train_jpeg/000434271f63a053c4128a0ba6352c7f.jpg", "train_jpeg/00053190460d56c53cc3e57321387478.jpeg"
+    )
     labels = " ".join("1" if n == 2 else "0" for n in range(count))
-    text = f"train_jpeg/000434271f63a053c4128a0ba6352c7f {labels} \r\ntrain_jpeg/00053190460d56c53cc3e57321387478 {labels} \r\n"
+    stems = ("000434271f63a053c4128a0ba6352c7f", "00053190460d56c53cc3e57321387478")
+    text = "".join(f"train_jpeg/{stem} {labels} \r\n" for stem in stems)
     items = read_list_file(listed(tmp_path, text), tmp_path, kind)
     assert [Path(item["image"]).suffix for item in items] == [".jpg", ".jpeg"]
     assert items[0]["label"] == [1 if n == 2 else 0 for n in range(count)]

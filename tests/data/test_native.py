@@ -68,7 +68,9 @@ def test_lungs_are_darker_than_the_mediastinum_between_them(native: Path, name: 
     pixels, _ = read(native / name)
     height, width = pixels.shape
     band = pixels[int(0.45 * height) : int(0.6 * height)]
-    right, middle, left = (band[:, int((x - 0.05) * width) : int((x + 0.05) * width)].mean() for x in (0.28, 0.52, 0.76))
+    right, middle, left = (
+        band[:, int((x - 0.05) * width) : int((x + 0.05) * width)].mean() for x in (0.28, 0.52, 0.76)
+    )
     assert middle > right + 0.05
     assert middle > left + 0.05
 

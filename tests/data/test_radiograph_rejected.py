@@ -22,7 +22,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.uid import JPEG2000, JPEGExtended12Bit, JPEGLSLossless, MPEG2MPML
+from pydicom.uid import JPEG2000, MPEG2MPML, JPEGExtended12Bit, JPEGLSLossless
 
 from monai_lamps.data import dicom_pixels
 from monai_lamps.data.radiograph import NoPixelDataError, RadiographError, read_radiograph
@@ -46,7 +46,11 @@ def rejected(path: Path, finding: str, mend: str, **limits: Any) -> RadiographEr
     ("content", "finding", "mend"),
     [
         (b"", r"empty file \(0 bytes\)", "copy it again"),
-        (b"\n<!DOCTYPE html><html>404</html>", "a web page .*probably a failed download, expected PNG", "fetch it again"),
+        (
+            b"\n<!DOCTYPE html><html>404</html>",
+            "a web page .*probably a failed download, expected PNG",
+            "fetch it again",
+        ),
         (b"\xef\xbb\xbf<?xml version='1.0'?><Error/>", "a web page or other markup", "fetch it again"),
         (b"%PDF-1.4 abc", "a PDF document, expected PNG", "remove it"),
         (b"PK\x03\x04abc", "a ZIP archive", "remove it"),
@@ -110,7 +114,9 @@ def test_a_colour_photograph_is_refused(tmp_path: Path, kind: str) -> None:
     image = Image.fromarray(photo)
     path = tmp_path / f"photo.{'jpg' if kind == 'jpg' else 'png'}"
     (image.quantize(64) if kind == "palette" else image.convert("RGBA") if kind == "alpha" else image).save(path)
-    rejected(path, r"a colour picture \(\w+, \d+% coloured pixels\), expected a grey", "remove it, or convert it to grey")
+    rejected(
+        path, r"a colour picture \(\w+, \d+% coloured pixels\), expected a grey", "remove it, or convert it to grey"
+    )
 
 
 def test_a_colour_dicom_is_refused(tmp_path: Path, picture: Make, save_dicom: Make) -> None:
@@ -141,7 +147,9 @@ def test_one_pixel_that_is_not_finite_is_enough(tmp_path: Path, picture: Make, v
 
 
 def test_a_dicom_rescale_that_is_not_finite_is_refused(tmp_path: Path, picture: Make, save_dicom: Make) -> None:
-    path = save_dicom(tmp_path / "film.dcm", picture(4095, np.uint16), 12, RescaleSlope="1e308", RescaleIntercept="1e308")
+    path = save_dicom(
+        tmp_path / "film.dcm", picture(4095, np.uint16), 12, RescaleSlope="1e308", RescaleIntercept="1e308"
+    )
     rejected(path, "NaN or infinite pixels", "export the picture again")
 
 
@@ -167,7 +175,9 @@ def test_missing_files_folders_pipes_and_closed_files_are_named(tmp_path: Path) 
 def test_nifti_volumes_series_and_lines_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     values = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
     nib.Nifti1Image(values, np.eye(4)).to_filename(tmp_path / "film.nii")
-    rejected(tmp_path / "film.nii", "NIfTI of shape .*, expected two axes longer than 1", "save one radiograph to a file")
+    rejected(
+        tmp_path / "film.nii", "NIfTI of shape .*, expected two axes longer than 1", "save one radiograph to a file"
+    )
 
 
 def test_nifti_colours_and_header_pairs_are_refused(tmp_path: Path, picture: Make) -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 
 from monai_lamps.data.radiograph import RadiographError
 from monai_lamps.transforms import load_radiograph
-from monai_lamps.transforms.load_radiograph import LoadRadiograph, LoadRadiographd, LoadRadiographD, LoadRadiographDict
+from monai_lamps.transforms.load_radiograph import LoadRadiograph, LoadRadiographD, LoadRadiographd, LoadRadiographDict
 
 
 def pixels() -> npt.NDArray[np.uint8]:
@@ -75,7 +75,9 @@ def test_the_type_can_be_chosen(film: Path, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.uint8, np.int16, bool])
 def test_integer_types_are_refused(dtype: Any) -> None:
-    with pytest.raises(TypeError, match=r"dtype must be floating because pixels lie in \[0, 1\], got .*; use torch.float32"):
+    with pytest.raises(
+        TypeError, match=r"dtype must be floating because pixels lie in \[0, 1\], got .*; use torch.float32"
+    ):
         LoadRadiograph(dtype=dtype)
 
 
@@ -96,7 +98,12 @@ def test_missing_keys_are_an_error_unless_allowed(film: Path) -> None:
 
 def test_the_aliases_are_the_class() -> None:
     assert LoadRadiographD is LoadRadiographDict is LoadRadiographd
-    assert set(load_radiograph.__all__) == {"LoadRadiograph", "LoadRadiographd", "LoadRadiographD", "LoadRadiographDict"}
+    assert set(load_radiograph.__all__) == {
+        "LoadRadiograph",
+        "LoadRadiographd",
+        "LoadRadiographD",
+        "LoadRadiographDict",
+    }
 
 
 def test_the_limits_reach_the_reader(film: Path) -> None:
