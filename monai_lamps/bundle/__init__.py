@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .distributed import local_device, on_first_process, start_processes, stop_processes
 from .errors import explain_errors
+from .named import named
 from .overrides import check_overrides
 from .source import radiograph_datalist
 
@@ -21,6 +22,7 @@ __all__ = [
     "check_overrides",
     "explain_errors",
     "local_device",
+    "named",
     "on_first_process",
     "radiograph_datalist",
     "start_processes",

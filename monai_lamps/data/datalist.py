@@ -28,9 +28,7 @@ __all__ = ["SECTIONS", "check_shares", "load_datalist", "save_datalist", "split_
 SECTIONS = ("training", "validation", "test")
 
 
-def load_datalist(
-    path: str | Path, key: str = "training", base_dir: str | Path | None = None
-) -> list[dict[str, Any]]:
+def load_datalist(path: str | Path, key: str = "training", base_dir: str | Path | None = None) -> list[dict[str, Any]]:
     """The items of one section of a MONAI datalist, with absolute image paths.
 
     MONAI's ``load_decathlon_datalist`` would do, but it refuses a section that is absent, and resolves against one
@@ -86,7 +84,7 @@ def save_datalist(path: str | Path, sections: Mapping[str, Sequence[Mapping[str,
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in header.items()]
     for name, items in sections.items():
         rows = ",\n".join(f"    {json.dumps(dict(item))}" for item in items)
-        lines.append(f'  {json.dumps(name)}: [\n{rows}\n  ]' if rows else f"  {json.dumps(name)}: []")
+        lines.append(f"  {json.dumps(name)}: [\n{rows}\n  ]" if rows else f"  {json.dumps(name)}: []")
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     return atomic_write(path, lambda file: file.write(text.encode()))
 

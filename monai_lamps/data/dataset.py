@@ -51,7 +51,7 @@ class RadiographDataset(Dataset):
         file_key: key of the item that names the file.
 
     Raises:
-        ValueError: When `data` is empty or `max_reject` is not in [0, 1].
+        ValueError: When `max_reject` is not in [0, 1].
 
     Example:
         >>> dataset = RadiographDataset([{"image": torch.zeros(1, 8, 8)}], transform=lambda item: item)
@@ -68,8 +68,6 @@ class RadiographDataset(Dataset):
         max_reject: float = 0.05,
         file_key: str = "image",
     ) -> None:
-        if len(data) == 0:
-            raise ValueError("data got no items, expected at least one: is the data list empty?")
         if not 0 <= max_reject <= 1:
             raise ValueError(f"max_reject got {max_reject}, expected a share in [0, 1], e.g. 0.05 for 5 %.")
         super().__init__(data=data, transform=transform)

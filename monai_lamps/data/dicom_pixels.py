@@ -121,7 +121,8 @@ def _decode_jpeg_extended(dataset: pydicom.Dataset, path: str) -> npt.NDArray:
         import gdcm
     except ImportError as error:
         raise RadiographError(
-            path, f"no decoder for the DICOM transfer syntax '{syntax}' of 12 bits is installed",
+            path,
+            f"no decoder for the DICOM transfer syntax '{syntax}' of 12 bits is installed",
             "pip install python-gdcm",
         ) from error
     reader = gdcm.ImageReader()
@@ -134,7 +135,8 @@ def _decode_jpeg_extended(dataset: pydicom.Dataset, path: str) -> npt.NDArray:
             signed = int(dataset.get("PixelRepresentation", 0)) == 1
             return np.frombuffer(buffer, dtype="<i2" if signed else "<u2").reshape(shape)
     raise RadiographError(
-        path, f"pixel data in transfer syntax '{syntax}' cannot be decoded by GDCM",
+        path,
+        f"pixel data in transfer syntax '{syntax}' cannot be decoded by GDCM",
         "the file is truncated or damaged, copy it again from its source",
     )
 

@@ -88,9 +88,7 @@ def percentile_window(values: npt.NDArray, valid: npt.NDArray[np.bool_] | None =
     return _clip((values - np.float32(low)) / np.float32(high - low))
 
 
-def linear_window(
-    values: npt.NDArray, center: float, width: float, exact: bool = False
-) -> npt.NDArray[np.float32]:
+def linear_window(values: npt.NDArray, center: float, width: float, exact: bool = False) -> npt.NDArray[np.float32]:
     """DICOM window of the function LINEAR or LINEAR_EXACT (PS3.3 C.11.2.1.2.1 and C.11.2.1.3.2), to [0, 1].
 
     Args:

@@ -32,8 +32,20 @@ Reader = Callable[[str], tuple[npt.NDArray[np.float32], dict[str, Any]]]
 
 _READERS: dict[str, Reader] = {"raster": read_raster, "dicom": read_dicom, "nifti": read_nifti}
 _RASTER_MAGIC = (
-    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+", b"BM", b"GIF87a", b"GIF89a",
-    b"P2", b"P5", b"P6", b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51",
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"II*\x00",
+    b"MM\x00*",
+    b"II+\x00",
+    b"MM\x00+",
+    b"BM",
+    b"GIF87a",
+    b"GIF89a",
+    b"P2",
+    b"P5",
+    b"P6",
+    b"\x00\x00\x00\x0cjP  ",
+    b"\xff\x4f\xff\x51",
 )
 _NAMED = {b"%PDF": "a PDF document", b"PK\x03\x04": "a ZIP archive", b"\x93NUMPY": "a NumPy array", b"{": "JSON text"}
 _MARKUP = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error", b"<svg")
@@ -128,13 +140,16 @@ def _check_pixels(pixels: npt.NDArray[np.float32], path: str, min_size: int, max
     short, long = min(height, width), max(height, width)
     if short < min_size:
         raise RadiographError(
-            path, f"{width} x {height} pixels (width x height), the shortest side must be at least {min_size}",
+            path,
+            f"{width} x {height} pixels (width x height), the shortest side must be at least {min_size}",
             "use a larger copy or lower min_size",
         )
     if long > max_aspect * short:
         raise RadiographError(
-            path, f"{width} x {height} pixels, the ratio of its sides is {long / short:.1f}, at most {max_aspect:g} is "
-            "allowed", "crop it or raise max_aspect",
+            path,
+            f"{width} x {height} pixels, the ratio of its sides is {long / short:.1f}, at most {max_aspect:g} is "
+            "allowed",
+            "crop it or raise max_aspect",
         )
     low, high = float(pixels.min()), float(pixels.max())
     if not (np.isfinite(low) and np.isfinite(high)):

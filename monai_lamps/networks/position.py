@@ -23,10 +23,10 @@ def sincos_position_code(dim: int, grid: Sequence[int], *, class_token: bool = F
     """Fixed position code of the cells of a grid, as MAE and the context decoder of Lamps use it.
 
     The channels are split evenly over the axes, the last axis first: in 2-D the first half codes the column and the
-    second half the row. Each part is ``[sin(p w_k), cos(p w_k)]`` with ``w_k = 10000**(-k / K)``, ``K = dim // (2 n)``; channels that
-    do not divide evenly (width 1024 in 3-D) are zero at the end.
-    Computed in float64 and rounded once (MONAI's ``build_sincos_position_embedding`` computes in float32, orders its
-    3-D parts differently, and has no class token).
+    second half the row. Each part is ``[sin(p w_k), cos(p w_k)]`` with ``w_k = 10000**(-k / K)``, ``K = dim // (2 n)``;
+    channels that do not divide evenly (width 1024 in 3-D) are zero at the end. Computed in float64 and rounded once
+    (MONAI's ``build_sincos_position_embedding`` computes in float32, orders its 3-D parts differently, and has no class
+    token).
 
     Args:
         dim: D, at least twice the number of axes.

@@ -70,7 +70,9 @@ def test_required_properties_are_there(
 
 def test_metadata_is_valid(bundle: Path, tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
-    schema.write_text(json.dumps({"type": "object", "required": REQUIRED, "properties": {"authors": {"type": "string"}}}))
+    schema.write_text(
+        json.dumps({"type": "object", "required": REQUIRED, "properties": {"authors": {"type": "string"}}})
+    )
     verify_metadata(meta_file=str(bundle / "configs" / "metadata.json"), filepath=str(schema))
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
     assert metadata["version"] in metadata["changelog"]

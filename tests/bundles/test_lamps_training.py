@@ -128,7 +128,17 @@ def test_a_finished_run_is_not_trained_again(run: Run, trained: Path, phantoms: 
     _assert_equal(before, _checkpoint(trained))
 
 
-def test_bad_files_are_set_aside_and_the_run_goes_on(run: Run, phantoms: Path, tmp_path: Path, metrics: Callable) -> None:
+def test_a_run_without_validation_images_trains_all_the_same(
+    run: Run, phantoms: Path, tmp_path: Path, metrics: Callable
+) -> None:
+    run(dataset_dir=phantoms, output_dir=tmp_path, validation_share=0.0, epochs=1)
+    assert metrics(tmp_path)["training_images"] == 24
+    assert not any(name.startswith("validation/") for name in metrics(tmp_path)["figures"])
+
+
+def test_bad_files_are_set_aside_and_the_run_goes_on(
+    run: Run, phantoms: Path, tmp_path: Path, metrics: Callable
+) -> None:
     folder = tmp_path / "data"
     shutil.copytree(phantoms, folder)
     (folder / "zero.png").touch()
@@ -201,9 +211,13 @@ def test_wrong_use_is_named_with_its_mend(
 ) -> None:
     data = {} if {"dataset_dir", "datalist"} & set(overrides) or not overrides else {"dataset_dir": phantoms}
     flow = workflow(output_dir=tmp_path / "out", **{**data, **overrides})
-    with pytest.raises(Exception) as error:  # noqa: PT011  (MONAI wraps what an expression raises)
+
+    def use() -> None:
         flow.initialize()
         flow.run()
+
+    with pytest.raises(Exception) as error:  # noqa: PT011  (MONAI wraps what an expression raises)
+        use()
     assert _matches(message, error.value)
 
 

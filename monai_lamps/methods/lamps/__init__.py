@@ -12,20 +12,23 @@
 
 from __future__ import annotations
 
-from .cross_view import CrossView
 from .crops import LampsCrops
+from .cross_view import CrossView
 from .curriculum import CROSS_VIEW_OBJECTIVES, OBJECTIVES, lamps_curriculum
 from .geometry import LampsGeometry
 from .lamps import Lamps
+from .network import CrossViewHeads, LampsNetwork
 from .pictures import lamps_pictures, order_map
-from .sample import RandLampsGeometryd, RandLampsGeometryD, RandLampsGeometryDict
+from .sample import RandLampsGeometryD, RandLampsGeometryd, RandLampsGeometryDict
 
 __all__ = [
     "CROSS_VIEW_OBJECTIVES",
     "CrossView",
+    "CrossViewHeads",
     "Lamps",
     "LampsCrops",
     "LampsGeometry",
+    "LampsNetwork",
     "OBJECTIVES",
     "RandLampsGeometryD",
     "RandLampsGeometryDict",

@@ -82,14 +82,14 @@ class LampsCrops:
 
     @cached_property
     def quadrants(self) -> Tensor:
-        """Augmented parts of the clean views, (B * 2**n, C, view_size / 2, ...), normalised; both networks see the same."""
+        """Augmented parts of the views, (B * 2**n, C, view_size / 2, ...), normalised; the teacher sees the same."""
         parts = decompose(self.views, self.geometry.spatial_dims).flatten(0, 1)
         return self._augment(parts, 2 * self.geometry.parts, _FIRST_QUADRANT)
 
     @cached_property
     def _teacher_views(self) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            tokens, mean = self.method.teacher.module["encoder"].embed(self.clean)
+            tokens, mean = self.method.encoder.embed(self.clean)
         return tokens, mean
 
     @property
@@ -106,10 +106,12 @@ class LampsCrops:
     def teacher_parts(self) -> Tensor:
         """Teacher's mean embeddings of the quadrants, (B, 2**n, D)."""
         with torch.no_grad():
-            _, mean = self.method.teacher.module["encoder"].embed(self.quadrants)
-        return mean.unflatten(0, (-1, self.geometry.parts))
+            _, mean = self.method.encoder.embed(self.quadrants)
+        parts: Tensor = mean.unflatten(0, (-1, self.geometry.parts))
+        return parts
 
     def _augment(self, crops: Tensor, per_sample: int, first: int) -> Tensor:
         crop = torch.arange(first, first + per_sample, device=crops.device)
         keys = (self.batch["seed"][:, None] % 2**56 * _KEYS + crop).flatten()
-        return self.method.normalize(self.method.augment(crops, keys))
+        augmented: Tensor = self.method.augment(crops, keys)
+        return self.method.normalize(augmented)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from monai_lamps.losses import DINOLoss, OverlapConsistencyLoss
 from monai_lamps.methods.lamps.crops import LampsCrops
 from monai_lamps.methods.lamps.geometry import LampsGeometry
-from monai_lamps.networks import DINOHead, ProjectionHead
+from monai_lamps.methods.lamps.network import LampsNetwork
 from monai_lamps.transforms import overlap_index
 
 __all__ = ["CrossView"]
@@ -42,25 +42,22 @@ class CrossView(nn.Module):
         self.local_loss = OverlapConsistencyLoss()
         self._teacher_logits: Tensor | None = None
 
-    @staticmethod
-    def heads(dim: int, out_dim: int = 65536) -> nn.ModuleDict:
-        """The heads that student and teacher each have: ``whole`` (peac_global) and ``part`` (peac_local)."""
-        return nn.ModuleDict({"whole": DINOHead(dim, out_dim), "part": ProjectionHead(dim)})
-
-    def forward(self, student: nn.ModuleDict, teacher: nn.ModuleDict, crops: LampsCrops) -> dict[str, Tensor]:
+    def forward(self, student: LampsNetwork, teacher: LampsNetwork, crops: LampsCrops) -> dict[str, Tensor]:
         """``global_view``: DINO over both views; ``local_view``: MSE on overlapping cells, mean of both directions.
 
         Args:
-            student, teacher: networks with ``encoder`` and the ``cross_view`` heads.
+            student, teacher: networks with the heads of this objective.
             crops: crops of a batch.
         """
-        tokens, whole = student["encoder"].embed(crops.augmented)
-        heads, teacher_heads = student["cross_view"], teacher["cross_view"]
+        tokens, whole = student.encoder.embed(crops.augmented)
+        heads, teacher_heads = student.cross_view, teacher.cross_view
+        if heads is None or teacher_heads is None:
+            raise ValueError("the cross-view objective needs student and teacher with CrossViewHeads.")
         with torch.no_grad():
-            teacher_logits = teacher_heads["whole"](crops.teacher_global).unflatten(0, (-1, 2)).transpose(0, 1)
-            targets = teacher_heads["part"](crops.teacher_tokens).unflatten(0, (-1, 2))
-        logits = heads["whole"](whole).unflatten(0, (-1, 2)).transpose(0, 1)
-        parts = heads["part"](tokens).unflatten(0, (-1, 2))
+            teacher_logits = teacher_heads.whole(crops.teacher_global).unflatten(0, (-1, 2)).transpose(0, 1)
+            targets = teacher_heads.part(crops.teacher_tokens).unflatten(0, (-1, 2))
+        logits = heads.whole(whole).unflatten(0, (-1, 2)).transpose(0, 1)
+        parts = heads.part(tokens).unflatten(0, (-1, 2))
         self._teacher_logits = teacher_logits.flatten(0, 1)
         offset = crops.batch["view_offset"]
         local = [

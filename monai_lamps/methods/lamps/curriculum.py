@@ -41,11 +41,12 @@ def lamps_curriculum(
             meets them all), ``"joint"`` takes the mean of the objectives in every step.
         cross_view: add the fourth objective, consistency of the two views on overlapping cells (not published).
         weights: weights that replace published ones, by objective, e.g. {"order": 1.0, "consistency": 0.1}.
-        lengths: epochs (or steps) that each objective of the cycle lasts, one each as published. Shuffling learns most a
-            second, so [1, 3, 1] suits small machines. Not for "joint".
+        lengths: epochs (or steps) that each objective of the cycle lasts, one each as published. Shuffling learns
+            most a second, so [1, 3, 1] suits small machines. Not for "joint".
 
     Raises:
-        ValueError: for another ``cycle``, another number of lengths than objectives, or the weight of an objective that is not part of it.
+        ValueError: for another ``cycle``, another number of lengths than objectives, or the weight of an
+            objective that is not part of it.
     """
     if cycle not in _CYCLES:
         raise ValueError(f"unknown curriculum '{cycle}', valid values are {', '.join(_CYCLES)}.")

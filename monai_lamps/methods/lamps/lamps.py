@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +26,11 @@ from monai_lamps.losses import (
     TokenConsistencyLoss,
     order_accuracy,
 )
-from monai_lamps.methods.lamps.cross_view import CrossView
 from monai_lamps.methods.lamps.crops import LampsCrops
+from monai_lamps.methods.lamps.cross_view import CrossView
 from monai_lamps.methods.lamps.curriculum import CROSS_VIEW_OBJECTIVES, OBJECTIVES, lamps_curriculum
 from monai_lamps.methods.lamps.geometry import LampsGeometry
+from monai_lamps.methods.lamps.network import CrossViewHeads, LampsNetwork
 from monai_lamps.methods.lamps.pictures import lamps_pictures
 from monai_lamps.methods.method import Method
 from monai_lamps.networks import Composer, ContextDecoder, Decomposer, EMATeacher, Encoder, OrderHead, fill_context
@@ -98,10 +100,9 @@ class Lamps(Method):
         self.momentum: Schedule = momentum or Cosine(0.996, 1.0)
 
         dim = encoder.embed_dim
-        self.student = nn.ModuleDict({"encoder": encoder})
         active = set(self.curriculum.objectives)
-        if active & set(CROSS_VIEW_OBJECTIVES):
-            self.student["cross_view"] = CrossView.heads(dim, prototypes)
+        cross_view = bool(active & set(CROSS_VIEW_OBJECTIVES))
+        self.student = LampsNetwork(encoder, CrossViewHeads(dim, prototypes) if cross_view else None)
         if "extrapolation" in active:
             self.decoder = ContextDecoder(dim, g.view, decoder_depth, decoder_heads, spatial_dims=g.spatial_dims)
         if "order" in active:
@@ -117,7 +118,7 @@ class Lamps(Method):
         self.consistency_loss = consistency_loss or TokenConsistencyLoss()
         self.composition_loss = composition_loss or CompositionLoss()
         self.decomposition_loss = decomposition_loss or DecompositionLoss()
-        self.cross_view = CrossView(g, prototypes) if "cross_view" in self.student else None
+        self.cross_view = CrossView(g, prototypes) if cross_view else None
         self.augment = augment or PhotometricAugment(g.cell)
 
     def _check_objectives(self) -> None:
@@ -128,8 +129,12 @@ class Lamps(Method):
 
     @property
     def encoder(self) -> Encoder:
-        encoder: Encoder = self.teacher.module["encoder"]
-        return encoder
+        return self.teacher_network.encoder
+
+    @property
+    def teacher_network(self) -> LampsNetwork:
+        """The teacher's networks, without gradients."""
+        return cast(LampsNetwork, self.teacher.module)
 
     def forward(self, batch: Mapping[str, Tensor], progress: Progress) -> dict[str, Tensor]:
         """Weighted terms of the objectives that the curriculum has active at this point.
@@ -154,20 +159,20 @@ class Lamps(Method):
         if active & {"composition", "decomposition"}:
             terms.update(self.hierarchy(crops, active))
         if self.cross_view is not None and active & set(CROSS_VIEW_OBJECTIVES):
-            terms.update(self.cross_view(self.student, self.teacher.module, crops))
+            terms.update(self.cross_view(self.student, self.teacher_network, crops))
         self.latest.update({name: value.detach() for name, value in terms.items()})
         return terms
 
     def extrapolation(self, crops: LampsCrops) -> Tensor:
         """Coherence: L = smooth-L1(decoder(student(context)), teacher(view)) on the hidden cells."""
-        visible, _ = self.student["encoder"].embed(crops.context)
+        visible, _ = self.student.encoder.embed(crops.context)
         predicted = self.decoder(fill_context(visible, ~crops.hidden, self.decoder.mask_token))
         loss: Tensor = self.context_loss(predicted, crops.teacher_tokens, crops.hidden)
         return loss
 
     def shuffle(self, crops: LampsCrops, active: set[str]) -> dict[str, Tensor]:
-        """Order: CE(head(student(shuffled)), permutation). Consistency: MSE(student(shuffled), permuted teacher(view))."""
-        tokens, _ = self.student["encoder"].embed(crops.shuffled)
+        """Order: CE(head(student(shuffled)), permutation). Consistency: MSE(student(shuffled), permuted teacher)."""
+        tokens, _ = self.student.encoder.embed(crops.shuffled)
         terms = {}
         if "order" in active:
             logits = self.order_head(tokens)
@@ -178,8 +183,11 @@ class Lamps(Method):
         return terms
 
     def hierarchy(self, crops: LampsCrops, active: set[str]) -> dict[str, Tensor]:
-        """Composition: composer(student(parts)) = teacher(whole). Decomposition: decomposer(student(whole)) = teacher(parts)."""
-        student, terms = self.student["encoder"], {}
+        """Composition: composer(student(parts)) = teacher(whole). Decomposition: decomposer(student(whole)) = parts.
+
+        Both in smooth-L1; decomposition is the mean over the parts.
+        """
+        student, terms = self.student.encoder, {}
         if "composition" in active:
             _, part = student.embed(crops.quadrants)
             composed = self.composer(part.unflatten(0, (-1, self.geometry.parts)))

@@ -33,7 +33,8 @@ def lamps_pictures(method: Lamps, crops: LampsCrops, samples: int = 3) -> dict[s
     - ``views``: both clean views, one above the other;
     - ``context``: what the student may see (bright) and has to extrapolate (dark);
     - ``quadrants``: the augmented quadrants, put side by side;
-    - ``order_map``: the shuffled view, and where the student puts its cells (framed green: right, red: wrong). 2-D only.
+    - ``order_map``: the shuffled view, and where the student puts its cells (framed green: right, red: wrong), 2-D
+      only.
 
     Volumes are shown by their central slice.
 
@@ -55,7 +56,7 @@ def lamps_pictures(method: Lamps, crops: LampsCrops, samples: int = 3) -> dict[s
         "quadrants": _row(recompose(parts[first], g.spatial_dims)),
     }
     if hasattr(method, "order_head") and g.spatial_dims == 2:
-        tokens, _ = method.student["encoder"].embed(crops.shuffled[first])
+        tokens, _ = method.student.encoder.embed(crops.shuffled[first])
         logits = method.order_head(tokens)
         permutation = crops.permutation[first]
         shuffled = shuffle_cells(crops.views[first], permutation, g.cell)
@@ -93,12 +94,13 @@ def order_map(shuffled: Tensor, logits: Tensor, permutation: Tensor, cell: int) 
 
 
 def _colour(rgb: tuple[float, float, float], like: Tensor) -> Tensor:
-    return like.new_tensor(rgb)[:, None, None]
+    colour: Tensor = like.new_tensor(rgb)[:, None, None]
+    return colour
 
 
 def _enlarge(cells: Tensor, grid: int, cell: int, spatial_dims: int) -> Tensor:
     """(B, grid**n) values of cells to px, (B, grid * cell, ...)."""
-    value = cells.unflatten(1, (grid,) * spatial_dims)
+    value: Tensor = cells.unflatten(1, (grid,) * spatial_dims)
     for axis in range(spatial_dims):
         value = value.repeat_interleave(cell, dim=1 + axis)
     return value

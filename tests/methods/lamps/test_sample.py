@@ -39,5 +39,7 @@ def test_every_offset_is_reached() -> None:
 
 
 def test_a_region_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'image' has spatial shape \(17, 18\), expected \(18, 18\); put RandGridRegiond"):
+    with pytest.raises(
+        ValueError, match=r"'image' has spatial shape \(17, 18\), expected \(18, 18\); put RandGridRegiond"
+    ):
         RandLampsGeometryd("image", LampsGeometry(cell=1))({"image": torch.zeros(1, 17, 18)})
