@@ -10,17 +10,15 @@
 # limitations under the License.
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from monai_lamps.methods.lamps.geometry import LampsGeometry
+from monai_lamps.networks import Encoder
 from monai_lamps.transforms import context_window, decompose, grid_views, shuffle_cells, window_mask
-
-if TYPE_CHECKING:
-    from monai_lamps.methods.lamps.lamps import Lamps
 
 __all__ = ["LampsCrops"]
 
@@ -35,12 +33,23 @@ class LampsCrops:
     region (no second interpolation); teacher embeddings carry no gradient.
 
     Args:
-        method: the method whose geometry, normalisation, augmentation and teacher are used.
         batch: a collated batch, see :meth:`Lamps.forward`.
+        geometry: sizes in cells.
+        teacher: the teacher's encoder.
+        normalize: images in [0, 1] to the encoder's range.
+        augment: (images in [0, 1], keys (B,)) to augmented images in [0, 1].
     """
 
-    def __init__(self, method: Lamps, batch: Mapping[str, Tensor]) -> None:
-        self.method, self.batch, self.geometry = method, batch, method.geometry
+    def __init__(
+        self,
+        batch: Mapping[str, Tensor],
+        geometry: LampsGeometry,
+        teacher: Encoder,
+        normalize: Callable[[Tensor], Tensor],
+        augment: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        self.batch, self.geometry, self.teacher = batch, geometry, teacher
+        self.normalize, self.augment = normalize, augment
 
     @cached_property
     def views(self) -> Tensor:
@@ -51,7 +60,7 @@ class LampsCrops:
     @cached_property
     def clean(self) -> Tensor:
         """Normalised clean views: what the teacher always sees."""
-        return self.method.normalize(self.views)
+        return self.normalize(self.views)
 
     @cached_property
     def hidden(self) -> Tensor:
@@ -78,18 +87,23 @@ class LampsCrops:
     @cached_property
     def augmented(self) -> Tensor:
         """Augmented views, normalised: what the student sees of the whole."""
-        return self._augment(self.views, 2, 0)
+        return self.normalize(self.augment(self.views, self._keys(2, 0)))
+
+    @cached_property
+    def parts(self) -> Tensor:
+        """Augmented parts of the views, (B * 2**n, C, view_size / 2, ...), float in [0, 1]."""
+        parts = decompose(self.views, self.geometry.spatial_dims).flatten(0, 1)
+        return self.augment(parts, self._keys(2 * self.geometry.parts, _FIRST_QUADRANT))
 
     @cached_property
     def quadrants(self) -> Tensor:
-        """Augmented parts of the views, (B * 2**n, C, view_size / 2, ...), normalised; the teacher sees the same."""
-        parts = decompose(self.views, self.geometry.spatial_dims).flatten(0, 1)
-        return self._augment(parts, 2 * self.geometry.parts, _FIRST_QUADRANT)
+        """Augmented parts, normalised: what student and teacher see of them."""
+        return self.normalize(self.parts)
 
     @cached_property
     def _teacher_views(self) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            tokens, mean = self.method.encoder.embed(self.clean)
+            tokens, mean = self.teacher.embed(self.clean)
         return tokens, mean
 
     @property
@@ -106,12 +120,11 @@ class LampsCrops:
     def teacher_parts(self) -> Tensor:
         """Teacher's mean embeddings of the quadrants, (B, 2**n, D)."""
         with torch.no_grad():
-            _, mean = self.method.encoder.embed(self.quadrants)
+            _, mean = self.teacher.embed(self.quadrants)
         parts: Tensor = mean.unflatten(0, (-1, self.geometry.parts))
         return parts
 
-    def _augment(self, crops: Tensor, per_sample: int, first: int) -> Tensor:
-        crop = torch.arange(first, first + per_sample, device=crops.device)
-        keys = (self.batch["seed"][:, None] % 2**56 * _KEYS + crop).flatten()
-        augmented: Tensor = self.method.augment(crops, keys)
-        return self.method.normalize(augmented)
+    def _keys(self, per_sample: int, first: int) -> Tensor:
+        """Keys of the augmentation of some crops of every sample, (b * per_sample,) int64."""
+        crop = torch.arange(first, first + per_sample, device=self.batch["seed"].device)
+        return (self.batch["seed"][:, None] % 2**56 * _KEYS + crop).flatten()

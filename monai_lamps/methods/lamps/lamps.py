@@ -145,8 +145,12 @@ class Lamps(Method):
             progress: where the run stands.
         """
         weights = self.curriculum.weights(progress)
-        terms = self._terms(LampsCrops(self, batch), set(weights))
+        terms = self._terms(self.crops(batch), set(weights))
         return {name: weight * terms[name] for name, weight in weights.items()}
+
+    def crops(self, batch: Mapping[str, Tensor]) -> LampsCrops:
+        """The crops of a batch, which are made when they are first asked for."""
+        return LampsCrops(batch, self.geometry, self.encoder, self.normalize, self.augment)
 
     def _terms(self, crops: LampsCrops, active: set[str]) -> dict[str, Tensor]:
         """Unweighted terms of the active objectives; they are also kept, detached, in ``latest``."""
@@ -207,10 +211,10 @@ class Lamps(Method):
     @torch.no_grad()
     def readings(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Unweighted terms of every objective in the curriculum, and the order accuracy, on a validation batch."""
-        self._terms(LampsCrops(self, batch), set(self.curriculum.objectives))
+        self._terms(self.crops(batch), set(self.curriculum.objectives))
         return dict(self.latest)
 
     @torch.no_grad()
     def pictures(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Views with their quadrants, what the student sees of the context, and which cells are put back right."""
-        return lamps_pictures(self, LampsCrops(self, batch))
+        return lamps_pictures(self.crops(batch), self.student.encoder, getattr(self, "order_head", None))

@@ -10,24 +10,22 @@
 # limitations under the License.
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
 
 from monai_lamps.methods.lamps.crops import LampsCrops
+from monai_lamps.networks import Encoder
 from monai_lamps.transforms import recompose, shuffle_cells
-
-if TYPE_CHECKING:
-    from monai_lamps.methods.lamps.lamps import Lamps
 
 __all__ = ["lamps_pictures", "order_map"]
 
 _RIGHT, _WRONG = (0.25, 0.85, 0.35), (0.9, 0.25, 0.2)
 
 
-def lamps_pictures(method: Lamps, crops: LampsCrops, samples: int = 3) -> dict[str, Tensor]:
+def lamps_pictures(
+    crops: LampsCrops, student: Encoder, order_head: nn.Module | None = None, samples: int = 3
+) -> dict[str, Tensor]:
     """Pictures of the first samples of a batch, one sample a column.
 
     - ``views``: both clean views, one above the other;
@@ -39,25 +37,26 @@ def lamps_pictures(method: Lamps, crops: LampsCrops, samples: int = 3) -> dict[s
     Volumes are shown by their central slice.
 
     Args:
-        method: the method, whose heads answer.
         crops: crops of a batch.
+        student: the student's encoder, which is asked for the order.
+        order_head: tokens to scores of their place; without it there is no order map.
         samples: how many samples to show.
 
     Returns:
         pictures by name, (1 or 3, H, W), float in [0, 1].
     """
-    g, first = method.geometry, slice(0, 2 * samples, 2)
+    g, first = crops.geometry, slice(0, 2 * samples, 2)
     hidden = _enlarge(crops.hidden[first], g.view, g.cell, g.spatial_dims)
     context = crops.views[first] * torch.where(hidden, 0.25, 1.0)[:, None]
-    parts = (crops.quadrants * method.std + method.mean).unflatten(0, (-1, g.parts))
+    parts = crops.parts.unflatten(0, (-1, g.parts))
     pictures = {
         "views": torch.cat([_row(crops.views[first]), _row(crops.views[1 : 2 * samples : 2])], dim=1),
         "context": _row(context),
         "quadrants": _row(recompose(parts[first], g.spatial_dims)),
     }
-    if hasattr(method, "order_head") and g.spatial_dims == 2:
-        tokens, _ = method.student.encoder.embed(crops.shuffled[first])
-        logits = method.order_head(tokens)
+    if order_head is not None and g.spatial_dims == 2:
+        tokens, _ = student.embed(crops.shuffled[first])
+        logits = order_head(tokens)
         permutation = crops.permutation[first]
         shuffled = shuffle_cells(crops.views[first], permutation, g.cell)
         restored = torch.stack([order_map(s, q, p, g.cell) for s, q, p in zip(shuffled, logits, permutation)])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from monai_lamps.engines import Curriculum, Progress
 from monai_lamps.losses import ReleasedTokenConsistencyLoss
 from monai_lamps.methods import Lamps, Method
-from monai_lamps.methods.lamps import LampsCrops, LampsGeometry, lamps_curriculum, order_map
+from monai_lamps.methods.lamps import LampsGeometry, lamps_curriculum, order_map
 from monai_lamps.networks import build_encoder
 
 CELL, GEOMETRY = 8, LampsGeometry(cell=8, region=8, view=6, window=4)
@@ -207,7 +207,7 @@ def test_cross_view_objective_trains_and_moves_its_centre() -> None:
 def test_augmentation_of_a_sample_does_not_depend_on_its_batch() -> None:
     method, batch = Lamps(_encoder(), geometry=GEOMETRY, decoder_depth=1, decoder_heads=4), _batch()
     second = {name: value[1:] for name, value in batch.items()}
-    torch.testing.assert_close(LampsCrops(method, batch).quadrants[8:], LampsCrops(method, second).quadrants)
+    torch.testing.assert_close(method.crops(batch).quadrants[8:], method.crops(second).quadrants)
 
 
 def test_volumes_are_trained_with_octants() -> None:
