@@ -106,7 +106,7 @@ class ReportHandler:
 
     @staticmethod
     def render(metrics: Mapping[str, Any]) -> str:
-        """The report as text.
+        """The report as text: losses, collapse and what has a chance value; ``metrics.json`` holds all figures.
 
         Args:
             metrics: from :meth:`collect`.
@@ -115,12 +115,18 @@ class ReportHandler:
         lines = [f"{metrics['method']}: {state}, {metrics['epochs']} epochs, {metrics['steps']} steps", ""]
         lines.append(f"  {'figure':<34}{'first':>12}{'last':>12}{'chance':>12}")
         for name, figure in metrics["figures"].items():
+            if "chance" not in figure and not name.startswith(("loss/", "collapse/")):
+                continue
             chance = f"{figure['chance']:>12.4g}" if "chance" in figure else ""
             lines.append(f"  {name:<34}{figure['first']:>12.4g}{figure['last']:>12.4g}{chance}")
         plain = ("method", "finished", "epochs", "planned_epochs", "steps", "figures", "files")
-        lines += ["", *(f"  {name}: {value}" for name, value in metrics.items() if name not in plain)]
+        lines += ["", *(f"  {name}: {_short(value)}" for name, value in metrics.items() if name not in plain)]
         lines += [f"  {name}: {path}" for name, path in metrics["files"].items()]
         return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _strict(value: Any) -> Any:
