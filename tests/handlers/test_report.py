@@ -141,7 +141,8 @@ def test_the_text_shows_a_figure_a_line_then_the_rest() -> None:
         "figures": {
             "loss/order": {"first": 5.27811, "last": 4.9},
             "order_accuracy": {"first": 0.005, "last": 0.5, "chance": 1 / 196},
-            "never a number": {"first": math.nan, "last": math.nan},
+            "loss/never a number": {"first": math.nan, "last": math.nan},
+            "train/kept_for_the_file": {"first": 1.0, "last": 2.0},
         },
         "rejected_files": 3,
         "files": {"encoder": "out/encoder.pt"},
@@ -152,7 +153,7 @@ def test_the_text_shows_a_figure_a_line_then_the_rest() -> None:
         ["figure", "first", "last", "chance"],
         ["loss/order", "5.278", "4.9"],
         ["order_accuracy", "0.005", "0.5", "0.005102"],
-        ["never", "a", "number", "nan", "nan"],
+        ["loss/never", "a", "number", "nan", "nan"],
         [],
         ["rejected_files:", "3"],
         ["encoder:", "out/encoder.pt"],
