@@ -16,11 +16,12 @@ from .distributed import local_device, on_first_process, start_processes, stop_p
 from .errors import explain_errors
 from .named import named
 from .overrides import check_overrides
-from .source import radiograph_datalist
+from .source import inference_datalist, radiograph_datalist
 
 __all__ = [
     "check_overrides",
     "explain_errors",
+    "inference_datalist",
     "local_device",
     "named",
     "on_first_process",

@@ -31,10 +31,11 @@ def local_device() -> torch.device:
     return torch.device("cpu")
 
 
-def start_processes(timeout_minutes: float = 30.0) -> None:
+def start_processes(device: str | torch.device, timeout_minutes: float = 30.0) -> None:
     """Join the process group that torchrun has set up: NCCL on GPUs, gloo on CPUs. Other ranks log warnings only.
 
     Args:
+        device: this process's device; it decides between NCCL and gloo.
         timeout_minutes: how long a process waits for the others before it gives up (a hung rank is noticed then).
 
     Raises:
@@ -44,10 +45,11 @@ def start_processes(timeout_minutes: float = 30.0) -> None:
         raise RuntimeError(
             "multi_gpu_train.json needs torchrun: torchrun --nproc_per_node=N -m monai.bundle run --config_file ..."
         )
-    if torch.cuda.is_available():
-        torch.cuda.set_device(local_device())
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(device)
     if not dist.is_initialized():
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        backend = "nccl" if on_gpu else "gloo"
         dist.init_process_group(backend, timeout=timedelta(minutes=timeout_minutes))
     if dist.get_rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from monai_lamps.bundle.distributed import on_first_process
 from monai_lamps.data.datalist import load_datalist
 from monai_lamps.data.index import index_folder
 
-__all__ = ["radiograph_datalist"]
+__all__ = ["inference_datalist", "radiograph_datalist"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ def radiograph_datalist(
     workers: int | None = None,
     max_reject: float = 0.05,
     patient_pattern: str = "",
+    patients_csv: str | Path = "",
+    exclude: Sequence[str] = (),
 ) -> Path:
     """The datalist to train on: the given one, or the folder's index, made once into the output folder.
 
@@ -51,6 +55,8 @@ def radiograph_datalist(
         max_reject: largest tolerated share of unreadable files.
         patient_pattern: regular expression whose first group finds the patient in a file's path; patients are never
             split between training and validation.
+        patients_csv: table with the columns file and patient, and optionally split.
+        exclude: glob patterns of relative paths to leave out.
 
     Returns:
         path of the datalist.
@@ -62,6 +68,14 @@ def radiograph_datalist(
         RuntimeError: on the other processes, when the first one failed.
     """
 
+    settings: dict[str, Any] = {
+        "validation": validation,
+        "seed": seed,
+        "pattern": patient_pattern or None,
+        "patients_csv": str(patients_csv) or None,
+        "exclude": list(exclude),
+    }
+
     def find() -> Path:
         if datalist:
             return _given(Path(datalist))
@@ -71,18 +85,47 @@ def radiograph_datalist(
         if not folder.is_dir():
             raise FileNotFoundError(f"dataset_dir '{folder}' is not a folder; give --dataset_dir an existing folder.")
         if index.is_file():
-            return _kept(index, folder)
-        return index_folder(
-            folder,
-            output_dir,
-            validation=validation,
-            seed=seed,
-            workers=workers,
-            pattern=patient_pattern or None,
-            max_reject=max_reject,
-        )
+            return _kept(index, folder, settings)
+        return index_folder(folder, output_dir, workers=workers, max_reject=max_reject, **settings)
 
     return on_first_process(find)
+
+
+def inference_datalist(
+    dataset_dir: str | Path | None,
+    datalist: str | Path | None,
+    output_dir: str | Path,
+    workers: int | None = None,
+    max_reject: float = 0.05,
+) -> Path:
+    """The datalist of all images to embed: the given one, or the folder's index, made anew so that no image is missed.
+
+    Nothing is split off and exact duplicates stay. The index and its ``rejected.csv`` lie in ``OUT/index``, beside
+    nothing that a training run has left.
+
+    Args:
+        dataset_dir: folder of radiographs.
+        datalist: a MONAI datalist; takes precedence over scanning the folder.
+        output_dir: where the index is written.
+        workers: processes that verify files; None for all cores, 0 or 1 for this process alone.
+        max_reject: largest tolerated share of unreadable files.
+
+    Raises:
+        ValueError: when neither a folder nor a datalist is given, or the folder holds no usable radiographs.
+        FileNotFoundError: when what is given does not exist.
+    """
+    if datalist:
+        return _given(Path(datalist))
+    if not dataset_dir:
+        raise ValueError("no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE.")
+    return index_folder(
+        dataset_dir,
+        Path(output_dir) / "index",
+        validation=0.0,
+        workers=workers,
+        max_reject=max_reject,
+        keep_duplicates=True,
+    )
 
 
 def _given(datalist: Path) -> Path:
@@ -91,15 +134,24 @@ def _given(datalist: Path) -> Path:
     return datalist
 
 
-def _kept(index: Path, folder: Path) -> Path:
-    """The index that an earlier run has left, if it is one of this folder."""
+def _kept(index: Path, folder: Path, settings: Mapping[str, Any]) -> Path:
+    """The index that an earlier run has left, if it is one of this folder made with the same settings."""
     load_datalist(index)
-    source, wanted = json.loads(index.read_text()).get("source"), str(folder.resolve())
+    content = json.loads(index.read_text())
+    source, wanted = content.get("source"), str(folder.resolve())
     if source != wanted:
         of = f"an index of '{source}'" if source else "no index of a folder"
         raise ValueError(
             f"'{index}' is {of}, but dataset_dir is '{wanted}'; give another --output_dir, "
             f"or --datalist '{index}' to use it all the same, or delete it to index the folder anew."
+        )
+    made_with = content.get("settings", {})
+    other = {key: (made_with[key], value) for key, value in settings.items() if made_with.get(key, value) != value}
+    if other:
+        differences = ", ".join(f"{key} {old!r} (now {new!r})" for key, (old, new) in other.items())
+        raise ValueError(
+            f"'{index}' was made with {differences}; give the same values, or another --output_dir, or delete it "
+            "to index the folder anew."
         )
     _LOGGER.info(f"the index '{index}' of '{folder}' is used again; delete it to index the folder anew.")
     return index

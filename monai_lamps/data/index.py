@@ -50,6 +50,7 @@ def index_folder(
     patients_csv: str | Path | None = None,
     exclude: Sequence[str] = (),
     max_reject: float = 0.05,
+    keep_duplicates: bool = False,
     progress: bool = True,
 ) -> Path:
     """Verify every radiograph of a folder once, and list them in a MONAI datalist.
@@ -71,6 +72,7 @@ def index_folder(
             or name.
         exclude: glob patterns of relative paths to leave out, e.g. ``masks/*``.
         max_reject: largest tolerated share of unreadable files (duplicates do not count).
+        keep_duplicates: list exact duplicates like any other image (for inference).
         progress: show a progress bar.
 
     Returns:
@@ -95,24 +97,43 @@ def index_folder(
     known.check(files)
     out.mkdir(parents=True, exist_ok=True)
     results = verify_files([folder / name for name in files], workers, progress)
-    items, rejected, bad = _sort_out(folder, files, results, known)
+    items, rejected, bad = _sort_out(folder, files, results, known, keep_duplicates)
     log = RejectLog(out / "rejected.csv")
     log.replace(rejected)
     _check_share(folder, log.path, len(files), bad, max_reject)
     if not items:
         raise ValueError(f"'{folder}' holds no readable radiograph; '{log.path}' gives the reason for each file.")
-    base = Path(os.path.abspath(out))
-    sections = {
-        name: [{**item, "image": _relative(folder / item["image"], base)} for item in rows]
-        for name, rows in split_by_patient(items, validation, test, seed).items()
-    }
+    sections = _relative_to(out, folder, split_by_patient(items, validation, test, seed))
     aside = f"{len(bad)} unreadable, {len(rejected) - len(bad)} duplicates or without an image"
-    header = {"name": folder.name, "description": f"{len(items)} radiographs, {aside}", "source": str(folder)}
-    target = save_datalist(out / "datalist.json", sections, **header, seed=seed)
+    target = save_datalist(
+        out / "datalist.json",
+        sections,
+        name=folder.name,
+        description=f"{len(items)} radiographs, {aside}",
+        source=str(folder),
+        settings={
+            "validation": validation,
+            "seed": seed,
+            "pattern": pattern,
+            "patients_csv": str(patients_csv) if patients_csv else None,
+            "exclude": list(exclude),
+        },
+    )
     counts = ", ".join(f"{len(rows)} {name}" for name, rows in sections.items())
     formats = ", ".join(f"{n} {name}" for name, n in Counter(r["format"] for _, r in results if "format" in r).items())
     logger.info(f"{counts} images ({formats}); {aside} -> {target}")
     return target
+
+
+def _relative_to(
+    out: Path, folder: Path, sections: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The sections with image paths as the datalist in ``out`` has them."""
+    base = Path(os.path.abspath(out))
+    return {
+        name: [{**item, "image": _relative(folder / item["image"], base)} for item in rows]
+        for name, rows in sections.items()
+    }
 
 
 def find_files(folder: str | Path, exclude: Sequence[str] = ()) -> list[str]:
@@ -140,7 +161,11 @@ def find_files(folder: str | Path, exclude: Sequence[str] = ()) -> list[str]:
 
 
 def _sort_out(
-    folder: Path, files: Sequence[str], results: Sequence[tuple[Path, dict[str, Any]]], known: _Patients
+    folder: Path,
+    files: Sequence[str],
+    results: Sequence[tuple[Path, dict[str, Any]]],
+    known: _Patients,
+    keep_duplicates: bool,
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]], list[tuple[str, str]]]:
     """Items to keep, rows of the reject list, and those of its rows that count as unreadable."""
     items: list[dict[str, Any]] = []
@@ -151,7 +176,7 @@ def _sort_out(
         if "reason" in result:
             rejected.append((str(path), result["reason"]))
             bad += [] if result.get("skipped") else [rejected[-1]]
-        elif result["sha256"] in first:
+        elif result["sha256"] in first and not keep_duplicates:
             rejected.append((str(path), f"exact duplicate of {folder / first[result['sha256']]}"))
         else:
             first[result["sha256"]] = name

@@ -14,11 +14,16 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: writers from several processes are then not kept apart
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["RejectLog"]
 
@@ -85,7 +90,7 @@ class RejectLog:
     def _write(self, rows: Iterable[tuple[str, str]], keep: bool) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a+b") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle, exclusive=True)
             if not keep:
                 handle.truncate(0)
             handle.seek(0)
@@ -130,7 +135,7 @@ class RejectLog:
         """The bytes of the list under a shared lock."""
         try:
             with open(self.path, "rb") as handle:
-                fcntl.flock(handle, fcntl.LOCK_SH)
+                _lock(handle, exclusive=False)
                 return handle.read()
         except FileNotFoundError:
             return b""
@@ -143,6 +148,12 @@ def _rows(content: bytes) -> list[tuple[str, str]]:
     if rows and tuple(rows[0]) == _HEADER:
         rows = rows[1:]
     return [(row[0], row[1] if len(row) > 1 else "") for row in rows]
+
+
+def _lock(handle: IO[bytes], exclusive: bool) -> None:
+    """Wait for the file's lock, which is given up when it is closed."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
 
 
 def _files(content: bytes) -> set[str]:

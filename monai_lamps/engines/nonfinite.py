@@ -40,7 +40,7 @@ class NonFiniteGuard:
     With float16 the gradient scaler overflows now and then by design and skips these steps itself. They are no failures
     here; a step counts if the loss itself is not finite, or if the scale is down to 1 and can no longer be at fault.
 
-    What a forward pass has already changed (running statistics of batch normalisation) is not undone.
+    What the forward pass has done to running statistics is undone by the trainer (`RunningStatistics`).
 
     Args:
         policy: "skip" leaves the update out and goes on; "stop" raises at the first one.
@@ -89,7 +89,7 @@ class NonFiniteGuard:
         terms: Mapping[str, torch.Tensor],
         index: torch.Tensor | None = None,
         scaler: GradScaler | None = None,
-    ) -> None:
+    ) -> torch.Tensor:
         """
         Take the optimizer step, or leave it out.
 
@@ -101,6 +101,9 @@ class NonFiniteGuard:
             terms: loss terms, for the message.
             index: ``(B,) int64`` sample indices, for the message.
             scaler: gradient scaler of float16 training, already unscaled; it takes the step and is updated.
+
+        Returns:
+            ``() bool``, on the device: whether the gradients were not finite, so that the step was left out.
 
         Raises:
             RuntimeError: When more than `patience` updates in a row are not finite.
@@ -118,14 +121,26 @@ class NonFiniteGuard:
         self._count(failed)
         self._calls += 1
         if asynchronous and self._calls % (self.patience + 1):
-            return
+            return bad
         if self._in_a_row is not None and int(self._in_a_row) > self.patience:
             raise RuntimeError(self._message(step, loss, norms, terms, index))
+        return bad
+
+    def state_dict(self) -> dict[str, int]:
+        """``{"skipped": int}``, so that a resumed run keeps counting."""
+        return {"skipped": self.skipped}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on counting from what :meth:`state_dict` gave."""
+        self._total = torch.tensor(int(state["skipped"]), dtype=torch.int64)
+        self._in_a_row = torch.zeros_like(self._total)
 
     def _count(self, failed: torch.Tensor) -> None:
         if self._total is None or self._in_a_row is None:
-            self._total = torch.zeros((), dtype=torch.int64, device=failed.device)
+            self._total = torch.zeros((), dtype=torch.int64)
             self._in_a_row = torch.zeros_like(self._total)
+        if self._total.device != failed.device:
+            self._total, self._in_a_row = self._total.to(failed.device), self._in_a_row.to(failed.device)
         self._total += failed
         self._in_a_row = (self._in_a_row + 1) * failed
 

@@ -34,6 +34,7 @@ from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
 from monai_lamps.engines.precision import autocast_dtype, check_device
 from monai_lamps.engines.progress import Progress
+from monai_lamps.engines.running_statistics import RunningStatistics
 from monai_lamps.engines.schedules import Schedule
 
 __all__ = ["PretrainingTrainer"]
@@ -111,6 +112,7 @@ class PretrainingTrainer(Trainer):
         self.schedules = GroupSchedules(optimizer, schedules or {})
         self.clip = clip
         self.guard = guard
+        self.statistics = RunningStatistics(self.method if guard is not None else nn.Module())
         self.seed = seed
         self.inferer = inferer
         self._steps_done = self.sampler.start_step
@@ -246,6 +248,7 @@ class PretrainingTrainer(Trainer):
         self.schedules.apply(progress)
         batch = self._to_device(batchdata)
         self.network.train()
+        self.statistics.keep()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.state.device.type, dtype=self.autocast_dtype, enabled=self.amp):
             terms: dict[str, torch.Tensor] = self.network(batch, progress)
@@ -288,9 +291,10 @@ class PretrainingTrainer(Trainer):
         norms = None if self.clip is None else self.clip(params)
         if self.guard is not None:
             norms = gradient_norms(params) if norms is None else norms
-            self.guard.step(
+            bad = self.guard.step(
                 self.optimizer, norms, loss, step=progress.step, terms=terms, index=index, scaler=self.scaler
             )
+            self.statistics.restore(bad)
         elif self.scaler is not None:
             self.scaler.step(self.optimizer)
             self.scaler.update()

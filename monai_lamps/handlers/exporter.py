@@ -34,6 +34,7 @@ class EncoderExporter:
         image_size: size of the images that it was trained on, in px per axis.
         data: what it was trained on, e.g. datalist and number of images.
         seed: the seed of the run.
+        preparation: how a whole radiograph is brought to the scale of training, besides the normalisation.
         every_epochs: how often to write during training; it is always written at the end, also of an interrupted run.
 
     Raises:
@@ -46,11 +47,13 @@ class EncoderExporter:
         image_size: int,
         data: Mapping[str, Any] | None = None,
         seed: int = 0,
+        preparation: Mapping[str, Any] | None = None,
         every_epochs: int = 1,
     ) -> None:
         if every_epochs < 1:
             raise ValueError(f"every_epochs must be at least 1, got {every_epochs}.")
         self.path, self.image_size, self.data, self.seed = Path(path), image_size, dict(data or {}), seed
+        self.preparation = dict(preparation or {})
         self.every_epochs = every_epochs
         self._written_at = -1
         self.logger = logging.getLogger(type(self).__module__)
@@ -77,6 +80,7 @@ class EncoderExporter:
             "method": method.name,
             "image_size": [self.image_size] * method.encoder.spatial_dims,
             "normalization": {"mean": method.mean, "std": method.std, "of": "images in [0, 1], 0 dark and 1 bright"},
+            "preparation": self.preparation,
             "data": self.data,
             "epochs": engine.state.iteration // progress.steps_per_epoch,
             "steps": engine.state.iteration,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ignite.distributed as idist
@@ -59,6 +59,15 @@ class ThroughputHandler(EpochFigures):
         engine.add_event_handler(Events.GET_BATCH_COMPLETED, self._fetch_completed)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
+
+    def state_dict(self) -> dict[str, float]:
+        """Images, seconds and seconds waited so far, so that a resumed run keeps its figures."""
+        return {"images": self._total_images, "seconds": self._total_seconds, "waited": self._total_waited}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._total_images = int(state["images"])
+        self._total_seconds, self._total_waited = float(state["seconds"]), float(state["waited"])
 
     def summary(self) -> dict[str, float]:
         """The figures over all epochs that this process has completed.

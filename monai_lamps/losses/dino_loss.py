@@ -104,4 +104,5 @@ class DINOLoss(_Loss):
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(total)
         mean = total[:-1] / total[-1]
+        mean = torch.where(mean.isfinite().all(), mean, self.center[0].to(mean.dtype))  # one bad batch must not stay
         self.center.lerp_(mean[None].to(self.center.dtype), 1.0 - self.center_momentum)

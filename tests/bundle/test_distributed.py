@@ -42,8 +42,8 @@ def _rank(rank: int, port: int, folder: Path) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     logging.getLogger().setLevel(logging.INFO)
-    start_processes(timeout_minutes=1)
-    start_processes(timeout_minutes=1)  # a second call changes nothing
+    start_processes("cpu", timeout_minutes=1)
+    start_processes("cpu", timeout_minutes=1)  # a second call changes nothing
     seen: dict[str, object] = {"rank": dist.get_rank(), "level": logging.getLogger().level}
     seen["result"] = on_first_process(lambda: {"pid": os.getpid(), "path": str(folder)})
 
@@ -113,7 +113,7 @@ def test_without_torchrun_the_command_is_named(missing: str, monkeypatch: pytest
     with pytest.raises(
         RuntimeError, match=r"multi_gpu_train\.json needs torchrun: torchrun --nproc_per_node=N -m monai"
     ):
-        start_processes()
+        start_processes("cpu")
     assert not dist.is_initialized()
 
 

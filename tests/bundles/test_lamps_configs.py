@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,19 @@ def test_metadata_is_valid(bundle: Path, tmp_path: Path) -> None:
     assert metadata["version"] in metadata["changelog"]
 
 
+def test_metadata_names_the_versions_that_are_tested(bundle: Path) -> None:
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    named = {
+        "monai": metadata["monai_version"],
+        "torch": metadata["pytorch_version"],
+        "numpy": metadata["numpy_version"],
+        **metadata["required_packages_version"],
+    }
+    assert named.pop("monai_lamps") == metadata["version"]
+    assert {name: pinned[name] for name in named} == named
+
+
 def test_the_encoder_takes_and_gives_what_the_metadata_says(bundle: Path) -> None:
     verify_net_in_out(
         net_id="network_def",
@@ -93,17 +107,20 @@ def test_the_encoder_takes_and_gives_what_the_metadata_says(bundle: Path) -> Non
 def test_inference_writes_embeddings_and_names_every_image(
     run: Run, phantoms: Path, trained: Path, tmp_path: Path, dense: bool
 ) -> None:
-    run("inference.json", kind="infer", dataset_dir=phantoms, output_dir=tmp_path, dense=dense, num_workers=0,
+    folder = tmp_path / "data"
+    shutil.copytree(phantoms, folder)
+    shutil.copy(folder / "thorax_00003.png", folder / "thorax_00003_copy.png")
+    run("inference.json", kind="infer", dataset_dir=folder, output_dir=tmp_path, dense=dense, num_workers=0,
         encoder_file=trained / "encoder.pt", device="cpu", batch_size=5)  # fmt: skip
     embeddings = np.load(tmp_path / "embeddings.npy")
     rows = (tmp_path / "embeddings.csv").read_text().splitlines()[1:]
-    assert embeddings.shape == (24, 32)
-    assert sorted(Path(row.split(",")[1]).name for row in rows) == sorted(p.name for p in phantoms.glob("*.png"))
+    assert embeddings.shape == (25, 32)  # the duplicate, too
+    assert sorted(Path(row.split(",")[1]).name for row in rows) == sorted(p.name for p in folder.glob("*.png"))
     assert np.ptp(embeddings, axis=0).max() > 0
     assert (tmp_path / "dense_embeddings.npy").exists() == dense
     if dense:
         tokens = np.load(tmp_path / "dense_embeddings.npy")
-        assert tokens.shape == (24, 16, 32)
+        assert tokens.shape == (25, 25, 32)  # 5 x 5 cells: the region, at the scale of training
         np.testing.assert_allclose(tokens.mean(1), embeddings, rtol=1e-5, atol=1e-6)
 
 

@@ -199,7 +199,7 @@ def _root(error: BaseException) -> BaseException:
         ({"precision": "fp16"}, "fp16"),
         ({"encoder": "swin_huge"}, "swin_huge.*swin_base"),
         ({"curriculum": "weekly"}, "unknown curriculum 'weekly', valid values are epoch, step, joint"),
-        ({"device": "tpu"}, "tpu"),
+        ({"device": "tpu"}, "device got 'tpu', expected .*cpu"),
         ({"resume": "nowhere.pt"}, "nowhere.pt"),
         ({"batch_size": 400}, "batch_size"),
         ({"epochz": 3}, "'epochz'.*--epochs"),
@@ -244,6 +244,18 @@ def test_checkpoints_of_another_encoder_are_refused(run: Run, trained: Path, pha
     with pytest.raises(Exception) as error:  # noqa: PT011
         run(dataset_dir=phantoms, output_dir=out, encoder_args={"stride": 8, "base_channels": 8})
     assert _matches("encoder.*base_channels|base_channels.*encoder", error.value)
+
+
+def test_a_folder_indexed_with_other_settings_is_refused(run: Run, trained: Path, phantoms: Path) -> None:
+    with pytest.raises(RuntimeError) as error:
+        run(dataset_dir=phantoms, output_dir=trained, validation_share=0.3)
+    assert "validation 0.1 (now 0.3)" in str(_root(error.value))
+
+
+def test_another_curriculum_does_not_resume(run: Run, trained: Path, phantoms: Path) -> None:
+    with pytest.raises(Exception) as error:  # noqa: PT011
+        run(dataset_dir=phantoms, output_dir=trained, curriculum="joint")
+    assert _matches("curriculum", error.value)
 
 
 def test_a_truncated_newest_checkpoint_is_passed_over(

@@ -103,7 +103,7 @@ def test_good_files_are_listed_and_bad_ones_set_aside_with_their_reason(
 def test_the_datalist_has_sizes_sources_and_relative_paths(films: Path, tmp_path: Path) -> None:
     datalist = index(films, tmp_path / "out", seed=5)
     content = json.loads(datalist.read_text())
-    assert (datalist.name, content["name"], content["source"], content["seed"]) == (
+    assert (datalist.name, content["name"], content["source"], content["settings"]["seed"]) == (
         "datalist.json",
         "films",
         str(films),

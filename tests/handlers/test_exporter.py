@@ -119,6 +119,7 @@ def test_the_card_tells_where_the_encoder_comes_from(tmp_path: Path) -> None:
         "method": "flat",
         "image_size": [16, 16],
         "normalization": {"mean": 0.4, "std": 0.2, "of": "images in [0, 1], 0 dark and 1 bright"},
+        "preparation": {},
         "data": data,
         "epochs": 3,
         "steps": 9,

@@ -114,3 +114,11 @@ def test_other_wrong_arguments_are_refused() -> None:
         DINOLoss(4, teacher_temperature=0)
     with pytest.raises(ValueError, match=r"center_momentum must lie in \[0, 1\], got 1.1"):
         DINOLoss(4, center_momentum=1.1)
+
+
+def test_a_batch_that_is_not_finite_leaves_the_centre_alone() -> None:
+    loss = DINOLoss(4)
+    loss.update_center(torch.ones(2, 4))
+    before = loss.center.clone()
+    loss.update_center(torch.full((2, 4), float("nan")))
+    assert torch.equal(loss.center, before)

@@ -58,13 +58,20 @@ class CrossView(nn.Module):
             targets = teacher_heads.part(crops.teacher_tokens).unflatten(0, (-1, 2))
         logits = heads.whole(whole).unflatten(0, (-1, 2)).transpose(0, 1)
         parts = heads.part(tokens).unflatten(0, (-1, 2))
-        self._teacher_logits = teacher_logits.flatten(0, 1)
+        if self.training:  # validation leaves no trace in the centre
+            self._teacher_logits = teacher_logits.flatten(0, 1)
         offset = crops.batch["view_offset"]
         local = [
             self.local_loss(parts[:, a], targets[:, b], overlap_index(offset[:, a], offset[:, b], self.geometry.view))
             for a, b in ((0, 1), (1, 0))
         ]
         return {"global_view": self.global_loss(logits, teacher_logits), "local_view": torch.stack(local).mean()}
+
+    @staticmethod
+    def freeze_prototypes(student: LampsNetwork, frozen: bool) -> None:
+        """Train the prototypes or not: in the first epoch they are held (DINO's ``freeze_last_layer``, as released)."""
+        if student.cross_view is not None:
+            student.cross_view.whole.last_layer.parametrizations.weight.original1.requires_grad_(not frozen)
 
     @torch.no_grad()
     def update_center(self) -> None:

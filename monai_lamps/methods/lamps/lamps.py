@@ -145,6 +145,8 @@ class Lamps(Method):
             progress: where the run stands.
         """
         weights = self.curriculum.weights(progress)
+        if self.cross_view is not None:
+            self.cross_view.freeze_prototypes(self.student, progress.epoch < 1)
         terms = self._terms(self.crops(batch), set(weights))
         return {name: weight * terms[name] for name, weight in weights.items()}
 

@@ -204,6 +204,25 @@ def test_cross_view_objective_trains_and_moves_its_centre() -> None:
     assert method.student.encoder.norm.weight.grad.abs().sum() > 0
 
 
+def test_validation_leaves_no_trace_in_the_centre() -> None:
+    method = _lamps(curriculum=lamps_curriculum("epoch", cross_view=True), prototypes=32)
+    method.eval()
+    method.readings(_batch())
+    method.train()
+    method(_batch(), _at(0))
+    method.after_step(_at(0))
+    assert not method.cross_view.global_loss.center.any()
+
+
+def test_prototypes_are_held_in_the_first_epoch() -> None:
+    method = _lamps(curriculum=lamps_curriculum("joint", cross_view=True), prototypes=32)
+    prototypes = method.student.cross_view.whole.last_layer.parametrizations.weight.original1
+    for epoch, trained in ((0, False), (1, True)):
+        method.zero_grad()
+        sum(method(_batch(), _at(epoch)).values()).backward()
+        assert (prototypes.grad is not None) == trained
+
+
 def test_augmentation_of_a_sample_does_not_depend_on_its_batch() -> None:
     method, batch = Lamps(_encoder(), geometry=GEOMETRY, decoder_depth=1, decoder_heads=4), _batch()
     second = {name: value[1:] for name, value in batch.items()}
