@@ -28,12 +28,13 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_lamps.data.keys import derive_seed
-from monai_lamps.data.sampler import ResumableBatchSampler, resumable_sampler
+from monai_lamps.data.sampler import resumable_sampler
 from monai_lamps.engines.clip import gradient_norms
 from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
 from monai_lamps.engines.precision import autocast_dtype, check_device
 from monai_lamps.engines.progress import Progress
+from monai_lamps.engines.run_checks import check_lengths, check_state, total_loss
 from monai_lamps.engines.running_statistics import RunningStatistics
 from monai_lamps.engines.schedules import Schedule
 
@@ -106,7 +107,7 @@ class PretrainingTrainer(Trainer):
         self.precision = precision
         self.autocast_dtype = autocast_dtype(precision, device)
         self.sampler = resumable_sampler(train_data_loader)
-        _check_lengths(self.sampler, max_epochs, epoch_length)
+        check_lengths(self.sampler, max_epochs, epoch_length)
         self.network = network
         self.optimizer = optimizer
         self.schedules = GroupSchedules(optimizer, schedules or {})
@@ -202,28 +203,14 @@ class PretrainingTrainer(Trainer):
                 f"load_state_dict was called during a run, at {self.last_event_name}: call it before run() or in a "
                 "handler of Events.STARTED."
             )
-        step = state_dict.get("step")
-        if not isinstance(step, int) or step < 0:
-            raise ValueError(
-                f"Trainer state got the keys {sorted(state_dict)} with step={step!r}, expected an integer 'step' >= 0: "
-                "is this a checkpoint of PretrainingTrainer?"
-            )
-        length = state_dict.get("steps_per_epoch", self.sampler.steps_per_epoch)
-        if length != self.sampler.steps_per_epoch:
-            raise ValueError(
-                f"The checkpoint has {length} steps per epoch, this run {self.sampler.steps_per_epoch}, so its data "
-                "or batch size differ: resume with the same ones, or start a new run from the checkpoint's weights."
-            )
-        if step > self.total_steps:
-            raise ValueError(
-                f"The checkpoint is at step {step}, this run ends at step {self.total_steps} "
-                f"({self.state.max_epochs} epochs): raise the number of epochs."
-            )
+        step = check_state(state_dict, self.sampler.steps_per_epoch, self.state.max_epochs)
         if self.scaler is not None and state_dict.get("scaler"):
             self.scaler.load_state_dict(state_dict["scaler"])
         self._steps_done = step
         self._rewind(running)
-        self.logger.info(f"Continue at step {step} of {self.total_steps}, in epoch {step // length + 1}.")
+        self.logger.info(
+            f"Continue at step {step} of {self.total_steps}, in epoch {step // self.sampler.steps_per_epoch + 1}."
+        )
 
     def _generator_state(self) -> str:
         """State of Ignite's run loop, a generator: closed after the end or an exception, suspended by `interrupt()`."""
@@ -262,7 +249,7 @@ class PretrainingTrainer(Trainer):
         self.state.output = output
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
 
-        loss = _total(terms, progress)
+        loss = total_loss(terms, progress)
         output[CommonKeys.LOSS] = loss.detach()
         self.fire_event(IterationEvents.LOSS_COMPLETED)
 
@@ -300,28 +287,3 @@ class PretrainingTrainer(Trainer):
             self.scaler.update()
         else:
             self.optimizer.step()
-
-
-def _total(terms: Mapping[str, torch.Tensor], progress: Progress) -> torch.Tensor:
-    if not terms:
-        raise ValueError(
-            f"The method returned no loss terms at step {progress.step}, expected at least one: "
-            "give every phase of the curriculum an objective with a weight above 0."
-        )
-    for name, term in terms.items():
-        if term.ndim:
-            raise ValueError(f"Loss term '{name}' got the shape {tuple(term.shape)}, expected a scalar: reduce it.")
-    return torch.stack(list(terms.values())).sum()
-
-
-def _check_lengths(sampler: ResumableBatchSampler, max_epochs: int, epoch_length: int | None) -> None:
-    if sampler.total_epochs != max_epochs:
-        raise ValueError(
-            f"max_epochs got {max_epochs}, expected total_epochs={sampler.total_epochs} of the batch sampler: "
-            "give both the same number."
-        )
-    if epoch_length not in (None, sampler.steps_per_epoch):
-        raise ValueError(
-            f"epoch_length got {epoch_length}, expected steps_per_epoch={sampler.steps_per_epoch} of the batch "
-            "sampler: leave it out, or take fewer data for a shorter epoch."
-        )
