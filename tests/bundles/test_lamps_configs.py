@@ -52,7 +52,7 @@ def test_every_preset_trains_a_step(run: Run, phantoms: Path, tmp_path: Path, pr
         pytest.skip("this preset needs a GPU")
     small: dict[str, Any] = {"batch_size": 10, "epochs": 1, "num_workers": 0}
     if "encoder" in settings:
-        small.update(region_cells=3, view_cells=2, window_cells=1, curriculum="joint", decoder_heads=4, **settings)
+        small = {"region_cells": 3, "view_cells": 2, "window_cells": 1, "curriculum": "joint", **settings, **small}
     if "patient_pattern" in settings:
         small["patient_pattern"] = "thorax_(\\d+)"  # the phantoms' names, in place of the data set's
     run("train.json", preset, dataset_dir=phantoms, output_dir=tmp_path, **{**settings, **small})
