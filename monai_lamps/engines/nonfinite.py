@@ -21,8 +21,6 @@ from torch.optim import Optimizer
 
 __all__ = ["NonFiniteGuard"]
 
-_POLICIES = ("skip", "stop")
-
 
 class NonFiniteGuard:
     """
@@ -43,26 +41,22 @@ class NonFiniteGuard:
     What the forward pass has done to running statistics is undone by the trainer (`RunningStatistics`).
 
     Args:
-        policy: "skip" leaves the update out and goes on; "stop" raises at the first one.
-        patience: for "skip", how many updates in a row may be left out before the run stops, >= 0.
+        patience: how many updates in a row may be left out before the run stops, >= 0; 0 stops at the first.
 
     Raises:
-        ValueError: When `policy` is unknown or `patience` is negative.
+        ValueError: When `patience` is negative.
     """
 
-    def __init__(self, policy: str = "skip", patience: int = 10) -> None:
-        if policy not in _POLICIES:
-            raise ValueError(f"policy got {policy!r}, expected one of {list(_POLICIES)}.")
+    def __init__(self, patience: int = 10) -> None:
         if patience < 0:
             raise ValueError(f"patience got {patience}, expected >= 0: use 0 to stop at the first non-finite update.")
-        self.policy = policy
-        self.patience = patience if policy == "skip" else 0
+        self.patience = patience
         self._calls = 0
         self._total: torch.Tensor | None = None
         self._in_a_row: torch.Tensor | None = None
 
     def __repr__(self) -> str:
-        return f"NonFiniteGuard(policy={self.policy!r}, patience={self.patience})"
+        return f"NonFiniteGuard(patience={self.patience})"
 
     @property
     def skipped(self) -> int:
@@ -158,7 +152,7 @@ class NonFiniteGuard:
             f"Loss or gradient is not finite at step {step}: loss={float(loss.detach()):.4g} ({values}), "
             f"{int((~torch.isfinite(norms)).sum())} of {norms.numel()} parameter gradients not finite, sample indices "
             f"{samples}. This is update {int(self._in_a_row if self._in_a_row is not None else 0)} in a row, with "
-            f"patience={self.patience} (policy {self.policy!r}). The weights are those of the last finite step. "
+            f"patience={self.patience}. The weights are those of the last finite step. "
             "Look at these samples; if they are sound, lower the learning rate or use precision 'bf16' or 'fp32'."
         )
 

@@ -37,8 +37,7 @@ class ResumeHandler:
     """Continues a run from a checkpoint when it starts.
 
     It acts at ``Events.STARTED``: Ignite makes the iterator of the data loader after it, so the trainer's
-    ``load_state_dict`` can still tell the sampler where to go on. (Before ``run``, Ignite would take a
-    finished run for a new one and train it all over again; at STARTED a finished run just completes.)
+    ``load_state_dict`` can still tell the sampler where to go on, and a finished run just completes.
 
     Args:
         checkpoint: the handler that saves; its folder, state and identity are what is looked for.

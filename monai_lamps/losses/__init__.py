@@ -15,7 +15,7 @@ from __future__ import annotations
 from .context_loss import ContextLoss
 from .dino_loss import DINOLoss
 from .hierarchy_loss import CompositionLoss, DecompositionLoss
-from .order_loss import PatchOrderLoss, order_accuracy
+from .order_loss import PatchOrderLoss, order_accuracy, order_near_accuracy
 from .overlap_consistency import OverlapConsistencyLoss
 from .token_consistency import ReleasedTokenConsistencyLoss, TokenConsistencyLoss
 
@@ -29,4 +29,5 @@ __all__ = [
     "ReleasedTokenConsistencyLoss",
     "TokenConsistencyLoss",
     "order_accuracy",
+    "order_near_accuracy",
 ]

@@ -12,13 +12,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch.nn.modules.loss import _Loss
 
 from .shapes import require_shape
 
-__all__ = ["PatchOrderLoss", "order_accuracy"]
+__all__ = ["PatchOrderLoss", "order_accuracy", "order_near_accuracy"]
 
 
 class PatchOrderLoss(_Loss):
@@ -59,6 +62,28 @@ def order_accuracy(logits: torch.Tensor, permutation: torch.Tensor) -> torch.Ten
     """
     _check(logits, permutation)
     return (logits.detach().argmax(dim=-1) == permutation).float().mean()
+
+
+def order_near_accuracy(logits: torch.Tensor, permutation: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
+    """Share of the positions whose named cell lies within one cell of the right one, diagonals included.
+
+    Args:
+        logits: (B, N, N), float.
+        permutation: (B, N), int64 in [0, N).
+        grid: cells along each axis; their product is N.
+
+    Returns:
+        scalar float32 in [0, 1], without gradient; not below :func:`order_accuracy`.
+
+    Raises:
+        ValueError: when shapes do not fit, or the grid has another number of cells than N.
+    """
+    _check(logits, permutation)
+    if math.prod(grid) != permutation.shape[1]:
+        raise ValueError(f"expected a grid of {permutation.shape[1]} cells, got {tuple(grid)}.")
+    named = torch.stack(torch.unravel_index(logits.detach().argmax(dim=-1), tuple(grid)))
+    right = torch.stack(torch.unravel_index(permutation, tuple(grid)))
+    return ((named - right).abs().amax(dim=0) <= 1).float().mean()
 
 
 def _check(logits: torch.Tensor, permutation: torch.Tensor) -> None:

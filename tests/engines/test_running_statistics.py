@@ -54,7 +54,7 @@ class _Poisoned(ToyMethod):
 
 def test_one_nan_batch_leaves_no_trace_in_the_statistics_of_a_run() -> None:
     method = _Poisoned()
-    trainer = build(method=method, guard=NonFiniteGuard("skip", patience=3))
+    trainer = build(method=method, guard=NonFiniteGuard(patience=3))
     trainer.run()
     assert trainer.guard.skipped == 1
     assert method.norm.running_mean.isfinite().all()

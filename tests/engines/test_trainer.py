@@ -174,7 +174,7 @@ def test_the_scale_is_saved_and_restored() -> None:
 def test_overflows_of_the_scaler_are_its_own_business() -> None:
     method = ToyMethod()
     method.curriculum = Curriculum([{"match": 1e4}])
-    trainer = scaled(2.0**127, guard=NonFiniteGuard("stop"), epochs=20, method=method)
+    trainer = scaled(2.0**127, guard=NonFiniteGuard(patience=0), epochs=20, method=method)
     start = trainer.method.student[1].weight.clone()
     trainer.run()
     assert trainer.scaler.get_scale() < 2.0**127

@@ -15,7 +15,7 @@ import math
 import pytest
 import torch
 
-from monai_lamps.losses import PatchOrderLoss, order_accuracy
+from monai_lamps.losses import PatchOrderLoss, order_accuracy, order_near_accuracy
 
 
 def draw(batch: int, cells: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,3 +75,13 @@ def test_bfloat16_logits_are_computed_in_float32() -> None:
 def test_shapes_that_do_not_fit_are_refused(function, logits: tuple, permutation: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(torch.zeros(logits), torch.zeros(permutation, dtype=torch.int64))
+
+
+def test_near_accuracy_counts_cells_within_one_cell() -> None:
+    permutation = torch.tensor([[0, 5, 10, 15]]).repeat(1, 4)[:, :16]
+    named = torch.tensor([[0, 0, 8, 15]]).repeat(1, 4)[:, :16]  # right, one diagonal step, two columns off, right
+    logits = torch.nn.functional.one_hot(named, 16).float()
+    assert order_near_accuracy(logits, permutation, (4, 4)) == 0.75
+    assert order_accuracy(logits, permutation) == 0.5
+    with pytest.raises(ValueError, match=r"expected a grid of 16 cells, got \(4, 5\)"):
+        order_near_accuracy(logits, permutation, (4, 5))

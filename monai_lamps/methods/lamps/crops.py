@@ -35,7 +35,7 @@ class LampsCrops:
     Args:
         batch: a collated batch, see :meth:`Lamps.forward`.
         geometry: sizes in cells.
-        teacher: the teacher's encoder.
+        student, teacher: their encoders.
         normalize: images in [0, 1] to the encoder's range.
         augment: (images in [0, 1], keys (B,)) to augmented images in [0, 1].
     """
@@ -44,11 +44,13 @@ class LampsCrops:
         self,
         batch: Mapping[str, Tensor],
         geometry: LampsGeometry,
+        student: Encoder,
         teacher: Encoder,
         normalize: Callable[[Tensor], Tensor],
         augment: Callable[[Tensor, Tensor], Tensor],
     ) -> None:
-        self.batch, self.geometry, self.teacher = batch, geometry, teacher
+        self.batch, self.geometry = batch, geometry
+        self.student, self.teacher = student, teacher
         self.normalize, self.augment = normalize, augment
 
     @cached_property
@@ -88,6 +90,12 @@ class LampsCrops:
     def augmented(self) -> Tensor:
         """Augmented views, normalised: what the student sees of the whole."""
         return self.normalize(self.augment(self.views, self._keys(2, 0)))
+
+    @cached_property
+    def student_augmented(self) -> tuple[Tensor, Tensor]:
+        """Student's tokens (B, N, D) and mean (B, D) of the augmented views; two objectives ask for them."""
+        tokens, mean = self.student.embed(self.augmented)
+        return tokens, mean
 
     @cached_property
     def parts(self) -> Tensor:

@@ -49,7 +49,7 @@ class CrossView(nn.Module):
             student, teacher: networks with the heads of this objective.
             crops: crops of a batch.
         """
-        tokens, whole = student.encoder.embed(crops.augmented)
+        tokens, whole = crops.student_augmented
         heads, teacher_heads = student.cross_view, teacher.cross_view
         if heads is None or teacher_heads is None:
             raise ValueError("the cross-view objective needs student and teacher with CrossViewHeads.")

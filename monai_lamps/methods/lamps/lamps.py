@@ -25,6 +25,7 @@ from monai_lamps.losses import (
     PatchOrderLoss,
     TokenConsistencyLoss,
     order_accuracy,
+    order_near_accuracy,
 )
 from monai_lamps.methods.lamps.crops import LampsCrops
 from monai_lamps.methods.lamps.cross_view import CrossView
@@ -152,7 +153,7 @@ class Lamps(Method):
 
     def crops(self, batch: Mapping[str, Tensor]) -> LampsCrops:
         """The crops of a batch, which are made when they are first asked for."""
-        return LampsCrops(batch, self.geometry, self.encoder, self.normalize, self.augment)
+        return LampsCrops(batch, self.geometry, self.student.encoder, self.encoder, self.normalize, self.augment)
 
     def _terms(self, crops: LampsCrops, active: set[str]) -> dict[str, Tensor]:
         """Unweighted terms of the active objectives; they are also kept, detached, in ``latest``."""
@@ -183,7 +184,9 @@ class Lamps(Method):
         if "order" in active:
             logits = self.order_head(tokens)
             terms["order"] = self.order_loss(logits, crops.permutation)
-            self.latest["order_accuracy"] = order_accuracy(logits.detach(), crops.permutation)
+            grid = (self.geometry.view,) * self.geometry.spatial_dims
+            self.latest["order_accuracy"] = order_accuracy(logits, crops.permutation)
+            self.latest["order_near_accuracy"] = order_near_accuracy(logits, crops.permutation, grid)
         if "consistency" in active:
             terms["consistency"] = self.consistency_loss(tokens, crops.teacher_tokens, crops.permutation)
         return terms
@@ -199,7 +202,7 @@ class Lamps(Method):
             composed = self.composer(part.unflatten(0, (-1, self.geometry.parts)))
             terms["composition"] = self.composition_loss(composed, crops.teacher_global)
         if "decomposition" in active:
-            _, whole = student.embed(crops.augmented)
+            _, whole = crops.student_augmented
             terms["decomposition"] = self.decomposition_loss(self.decomposer(whole), crops.teacher_parts)
         return terms
 

@@ -214,6 +214,14 @@ def test_validation_leaves_no_trace_in_the_centre() -> None:
     assert not method.cross_view.global_loss.center.any()
 
 
+def test_hierarchy_and_cross_view_share_one_pass_over_the_augmented_views() -> None:
+    method = _lamps(curriculum=lamps_curriculum("joint", cross_view=True), prototypes=32)
+    seen: list[int] = []
+    method.student.encoder.norm.register_forward_hook(lambda module, inputs, output: seen.append(1))
+    method(_batch(), _at(0))
+    assert len(seen) == 4  # context, shuffled views, quadrants, augmented views
+
+
 def test_prototypes_are_held_in_the_first_epoch() -> None:
     method = _lamps(curriculum=lamps_curriculum("joint", cross_view=True), prototypes=32)
     prototypes = method.student.cross_view.whole.last_layer.parametrizations.weight.original1
@@ -241,7 +249,7 @@ def test_volumes_are_trained_with_octants() -> None:
 def test_readings_and_pictures_describe_a_validation_batch() -> None:
     method, batch = _lamps().eval(), _batch()
     readings = method.readings(batch)
-    assert set(readings) == {*ALL.objectives, "order_accuracy"}
+    assert set(readings) == {*ALL.objectives, "order_accuracy", "order_near_accuracy"}
     assert 0 <= float(readings["order_accuracy"]) <= 1
     pictures = method.pictures(batch)
     assert set(pictures) == {"views", "context", "quadrants", "order_map"}
