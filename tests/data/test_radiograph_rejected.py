@@ -56,7 +56,7 @@ def rejected(path: Path, finding: str, mend: str, **limits: Any) -> RadiographEr
         (b"PK\x03\x04abc", "a ZIP archive", "remove it"),
         (b'{"a": 1}', "JSON text", "remove it"),
         (b"\x93NUMPY\x01\x00", "a NumPy array", "remove it"),
-        (gzip.compress(b"no nifti" * 99), "gzip data that is truncated or no NIfTI", "remove it"),
+        (gzip.compress(b"no nifti" * 99, mtime=0), "gzip data that is truncated or no NIfTI", "remove it"),
         (bytes(5000), "zero bytes only", "fetch it again"),
         (b"random text that is nothing", r"unknown content \(first bytes 72 61 6e", "fetch it again"),
         (b"\x89PNG\r\n\x1a\n" + bytes(64), "raster file that cannot be decoded", "copy it again"),
