@@ -20,8 +20,9 @@ import torch
 from monai.networks.nets.swin_unetr import BasicLayer, SwinTransformer, compute_mask, get_window_size
 from torch import nn
 
+from ..recompute import recompute_policy
 from .encoder import Encoder, register_encoder
-from .swin_block import ShiftOnSmallGridBlock, shift_on_small_grid
+from .swin_block import SwinBlock, shift_on_equal_grid
 
 __all__ = ["SwinEncoder"]
 
@@ -61,8 +62,8 @@ class SwinEncoder(Encoder):
         small_grid_shift: shift and mask the windows also where the grid equals the window. Swin does not, the code of
             Lamps does (it decides by the size of the view at construction), which shows on the 224 px quadrants.
             Only needed for bit parity with the released weights.
-        use_checkpoint: recompute activations in the backward pass to save memory.
-        use_flash_attention: fused window attention where no gradient is recorded (teacher, inference).
+        recompute: what the backward pass computes again to save memory: ``between`` (default) what lies between the
+            linear layers (half the memory for about a twentieth of the time), ``all`` whole blocks, ``nothing``.
 
     Raises:
         ValueError: when an argument is missing or does not fit the others.
@@ -83,8 +84,7 @@ class SwinEncoder(Encoder):
         qkv_bias: bool = True,
         drop_path: float = 0.2,
         small_grid_shift: bool = False,
-        use_checkpoint: bool = False,
-        use_flash_attention: bool = False,
+        recompute: str = "between",
     ) -> None:
         embed_dim, depths, num_heads = _sizes(name, embed_dim, depths, num_heads)
         _check(embed_dim, depths, num_heads, window_size, drop_path)
@@ -99,8 +99,7 @@ class SwinEncoder(Encoder):
             "qkv_bias": qkv_bias,
             "drop_path": drop_path,
             "small_grid_shift": small_grid_shift,
-            "use_checkpoint": use_checkpoint,
-            "use_flash_attention": use_flash_attention,
+            "recompute": recompute,
         }
         super().__init__(
             spatial_dims=spatial_dims,
@@ -121,14 +120,14 @@ class SwinEncoder(Encoder):
             drop_path_rate=drop_path,
             norm_layer=cast("type[nn.LayerNorm]", partial(nn.LayerNorm, eps=1e-6)),
             patch_norm=True,
-            use_checkpoint=use_checkpoint,
             spatial_dims=spatial_dims,
-            use_flash_attention=use_flash_attention,
         )
         self.stages()[-1].downsample = None  # MONAI always adds a merging after the last stage; nothing reads it
         self.apply(_init_linear)
-        if small_grid_shift:
-            shift_on_small_grid(self.stages())
+        rule = shift_on_equal_grid if small_grid_shift else get_window_size
+        for stage in self.stages():
+            stage.blocks = nn.ModuleList(SwinBlock(block, rule, *recompute_policy(recompute)) for block in stage.blocks)
+        self._masks: dict[tuple[Any, ...], torch.Tensor] = {}
 
     @classmethod
     def levels(cls, name: str, **kwargs: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -152,10 +151,13 @@ class SwinEncoder(Encoder):
             ValueError: when the shape of ``x`` does not fit the encoder.
         """
         self.check_input(x)
+        return self._stage_outputs(x, self._attention_masks(x))
+
+    def _stage_outputs(self, x: torch.Tensor, masks: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+        """Patch embedding and stages: what costs time, and what is compiled where a run asks for it."""
         x = self.swin.pos_drop(self.swin.patch_embed(x)).movedim(1, -1)  # [B, H/p, W/p, C]
         features = []
-        for stage in self.stages():
-            mask = _attention_mask(stage, x)
+        for stage, mask in zip(self.stages(), masks):
             for block in stage.blocks:
                 x = block(x, mask)
             features.append(x.movedim(-1, 1))
@@ -163,20 +165,27 @@ class SwinEncoder(Encoder):
                 x = stage.downsample(x)  # [B, H/2, W/2, 2C]
         return features
 
+    def _attention_masks(self, x: torch.Tensor) -> list[torch.Tensor | None]:
+        """Mask (windows, N, N) of 0 and -100 for the shifted blocks of each stage; None where nothing is shifted.
 
-def _attention_mask(stage: BasicLayer, x: torch.Tensor) -> torch.Tensor | None:
-    """Mask (windows, w**n, w**n) of 0 and -100 for the shifted blocks of a stage; None where nothing is shifted."""
-    if len(stage.blocks) < 2:
-        return None
-    grid = tuple(x.shape[1:-1])
-    if isinstance(stage.blocks[1], ShiftOnSmallGridBlock):
-        window, shift = stage.blocks[1].window_and_shift(grid)
-    else:
-        window, shift = get_window_size(grid, stage.window_size, stage.shift_size)
-    if not any(shift):
-        return None
-    padded = [-(-size // side) * side for size, side in zip(grid, window)]
-    return cast(torch.Tensor, compute_mask(padded, window, shift, x.device))
+        A mask is made once for a size of grid and kept; MONAI makes it in every forward.
+        """
+        masks = []
+        for stage, stride in zip(self.stages(), self.strides):
+            grid = tuple(size // stride for size in x.shape[2:])
+            window, shift = stage.blocks[min(1, len(stage.blocks) - 1)].window_and_shift(grid)  # odd blocks shift
+            masks.append(self._mask(grid, window, shift, x.device) if any(shift) else None)
+        return masks
+
+    def _mask(
+        self, grid: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device
+    ) -> torch.Tensor:
+        key = (*grid, *window, *shift, device)
+        if key not in self._masks:
+            padded = [-(-size // side) * side for size, side in zip(grid, window)]
+            with torch.inference_mode(False):
+                self._masks[key] = compute_mask(padded, window, shift, device)
+        return self._masks[key]
 
 
 def _init_linear(module: nn.Module) -> None:
