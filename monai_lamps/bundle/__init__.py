@@ -12,13 +12,23 @@
 
 from __future__ import annotations
 
-from .distributed import local_device, on_first_process, start_processes, stop_processes
+from .cached import cache_identity, cached_reader, check_cached
+from .distributed import (
+    local_device,
+    on_first_process,
+    start_processes,
+    stop_processes,
+    synchronize_batch_norm,
+)
 from .errors import explain_errors
 from .named import named
 from .overrides import check_overrides
 from .source import inference_datalist, radiograph_datalist
 
 __all__ = [
+    "cache_identity",
+    "cached_reader",
+    "check_cached",
     "check_overrides",
     "explain_errors",
     "inference_datalist",
@@ -28,4 +38,5 @@ __all__ = [
     "radiograph_datalist",
     "start_processes",
     "stop_processes",
+    "synchronize_batch_norm",
 ]

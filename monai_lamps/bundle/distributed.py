@@ -10,18 +10,27 @@
 # limitations under the License.
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import logging
 import os
+import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import TracebackType
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["local_device", "on_first_process", "start_processes", "stop_processes"]
+__all__ = ["local_device", "on_first_process", "start_processes", "stop_processes", "synchronize_batch_norm"]
 
 T = TypeVar("T")
+_LOGGER = logging.getLogger(__name__)
 
 
 def local_device() -> torch.device:
@@ -34,23 +43,36 @@ def local_device() -> torch.device:
 def start_processes(device: str | torch.device, timeout_minutes: float = 30.0) -> None:
     """Join the process group that torchrun has set up: NCCL on GPUs, gloo on CPUs. Other ranks log warnings only.
 
+    NCCL is bound to the process's GPU, so that it connects at once (a fault of the network shows here, not in the first
+    step). An error that ends this process is also handed to torchrun, whose summary then names the cause. On CPUs the
+    first process warns when torchrun, as it does by default, leaves cores idle by one thread a process.
+
     Args:
-        device: this process's device; it decides between NCCL and gloo.
+        device: this process's device; it decides between NCCL and gloo. ``cuda`` without a number is the process's own.
         timeout_minutes: how long a process waits for the others before it gives up (a hung rank is noticed then).
 
     Raises:
         RuntimeError: when the process was not started by torchrun.
+        ValueError: when the timeout is not positive.
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         raise RuntimeError(
             "multi_gpu_train.json needs torchrun: torchrun --nproc_per_node=N -m monai.bundle run --config_file ..."
         )
-    on_gpu = torch.device(device).type == "cuda"
-    if on_gpu:
+    if timeout_minutes <= 0:
+        raise ValueError(f"dist_timeout_minutes got {timeout_minutes}, expected a positive number, for example 30.")
+    device = torch.device(device)
+    if device.type == "cuda":
+        device = device if device.index is not None else local_device()
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        backend = "nccl" if on_gpu else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(minutes=timeout_minutes))
+        _tell_torchrun()
+        timeout = timedelta(minutes=timeout_minutes)
+        if device.type == "cuda":
+            dist.init_process_group("nccl", timeout=timeout, device_id=device)
+        else:
+            dist.init_process_group("gloo", timeout=timeout)
+            _check_threads()
     if dist.get_rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)
 
@@ -92,3 +114,63 @@ def on_first_process(work: Callable[[], T]) -> T:
         raise RuntimeError(f"the first process failed: {box[1]}")
     result: T = box[0]
     return result
+
+
+def synchronize_batch_norm(module: nn.Module, device: str | torch.device) -> nn.Module:
+    """Let batch normalisation see the batch of all processes, as one process would.
+
+    With DistributedDataParallel alone each process normalises by the mean and variance of its own share, so that the
+    result depends on the number of processes. On GPUs these layers become ``torch.nn.SyncBatchNorm``; parameters,
+    buffers and their names stay, so checkpoints fit with any number of processes. PyTorch has none for CPUs: there the
+    first process warns, and layers stay as they are. Networks without batch normalisation (Swin) are not touched.
+
+    Args:
+        module: what is trained, on its device.
+        device: that device.
+
+    Returns:
+        the module, itself changed (a layer that is itself a batch normalisation is replaced).
+    """
+    if not any(isinstance(layer, _BatchNorm) for layer in module.modules()):
+        return module
+    if torch.device(device).type == "cuda":
+        synchronized: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return synchronized
+    if not dist.is_initialized() or dist.get_rank() == 0:
+        _LOGGER.warning(
+            "batch normalisation sees only each process's share of the batch, because PyTorch cannot synchronize it on "
+            "CPUs: results depend on the number of processes. Use another one, for ResNet for example "
+            "--encoder_args \"{'norm': ['group', {'num_groups': 32}]}\"."
+        )
+    return module
+
+
+def _check_threads() -> None:
+    """Warn where the processes of this machine leave cores idle: torchrun sets OMP_NUM_THREADS=1 unless it is set."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = cores // processes
+    if dist.get_rank() == 0 and torch.get_num_threads() < share:
+        _LOGGER.warning(
+            f"{processes} processes with {torch.get_num_threads()} threads each leave cores idle: this machine has "
+            f"{cores}. Start with OMP_NUM_THREADS={share} torchrun ..., less where data loader workers need cores."
+        )
+
+
+def _tell_torchrun() -> None:
+    """Write what ends this process into torchrun's error file as well, if there is one; its summary quotes that."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return
+    say = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        text = io.StringIO()
+        with contextlib.redirect_stderr(text):
+            say(kind, error, trace)
+        sys.stderr.write(text.getvalue())
+        told = {"message": text.getvalue().strip(), "timestamp": int(time.time())}
+        with contextlib.suppress(OSError), open(path, "w", encoding="utf-8") as file:
+            json.dump(told, file)
+
+    sys.excepthook = hook

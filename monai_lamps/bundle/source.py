@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_lamps.bundle.cached import cached_datalist, check_cached
 from monai_lamps.bundle.distributed import on_first_process
 from monai_lamps.data.datalist import load_datalist
 from monai_lamps.data.index import index_folder
@@ -23,6 +24,7 @@ from monai_lamps.data.index import index_folder
 __all__ = ["inference_datalist", "radiograph_datalist"]
 
 _LOGGER = logging.getLogger(__name__)
+_NO_DATA = "no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE, or --cache CACHE."
 
 
 def radiograph_datalist(
@@ -36,8 +38,9 @@ def radiograph_datalist(
     patient_pattern: str = "",
     patients_csv: str | Path = "",
     exclude: Sequence[str] = (),
+    cache: str | Path = "",
 ) -> Path:
-    """The datalist to train on: the given one, or the folder's index, made once into the output folder.
+    """The datalist to train on: the given one, or the folder's index, made once into the output folder, or the cache's.
 
     A folder is verified once and its index kept as ``OUT/datalist.json`` (with ``OUT/rejected.csv``), so that a resumed
     run trains on exactly the same images; an index of another folder is refused. A datalist's relative image paths are
@@ -57,13 +60,15 @@ def radiograph_datalist(
             split between training and validation.
         patients_csv: table with the columns file and patient, and optionally split.
         exclude: glob patterns of relative paths to leave out.
+        cache: array cache to read the images from, or an empty text. Alone it is enough; of a folder or a datalist
+            every image must be in it.
 
     Returns:
         path of the datalist.
 
     Raises:
-        ValueError: when neither a folder nor a datalist is given, the folder holds no usable radiographs, or the output
-            folder has the index of another folder.
+        ValueError: when neither a folder nor a datalist nor a cache is given, the folder holds no usable radiographs,
+            the output folder has the index of another folder, or the cache is damaged or lacks images.
         FileNotFoundError: when what is given does not exist.
         RuntimeError: on the other processes, when the first one failed.
     """
@@ -77,10 +82,12 @@ def radiograph_datalist(
     }
 
     def find() -> Path:
+        if cache and not datalist and not dataset_dir:
+            return cached_datalist(cache)
         if datalist:
             return _given(Path(datalist))
         if not dataset_dir:
-            raise ValueError("no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE.")
+            raise ValueError(_NO_DATA)
         folder, index = Path(dataset_dir), Path(output_dir) / "datalist.json"
         if not folder.is_dir():
             raise FileNotFoundError(f"dataset_dir '{folder}' is not a folder; give --dataset_dir an existing folder.")
@@ -88,7 +95,7 @@ def radiograph_datalist(
             return _kept(index, folder, settings)
         return index_folder(folder, output_dir, workers=workers, max_reject=max_reject, **settings)
 
-    return on_first_process(find)
+    return on_first_process(lambda: _checked(find(), cache, dataset_dir if datalist and dataset_dir else None))
 
 
 def inference_datalist(
@@ -97,6 +104,7 @@ def inference_datalist(
     output_dir: str | Path,
     workers: int | None = None,
     max_reject: float = 0.05,
+    cache: str | Path = "",
 ) -> Path:
     """The datalist of all images to embed: the given one, or the folder's index, made anew so that no image is missed.
 
@@ -109,16 +117,20 @@ def inference_datalist(
         output_dir: where the index is written.
         workers: processes that verify files; None for all cores, 0 or 1 for this process alone.
         max_reject: largest tolerated share of unreadable files.
+        cache: array cache to read the images from, or an empty text. Alone it is enough, with its own datalist.
 
     Raises:
-        ValueError: when neither a folder nor a datalist is given, or the folder holds no usable radiographs.
+        ValueError: when neither a folder nor a datalist nor a cache is given, the folder holds no usable radiographs,
+            or the cache is damaged or lacks images.
         FileNotFoundError: when what is given does not exist.
     """
+    if cache and not datalist and not dataset_dir:
+        return _checked(cached_datalist(cache), cache)
     if datalist:
-        return _given(Path(datalist))
+        return _checked(_given(Path(datalist)), cache, dataset_dir or None)
     if not dataset_dir:
-        raise ValueError("no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE.")
-    return index_folder(
+        raise ValueError(_NO_DATA)
+    index = index_folder(
         dataset_dir,
         Path(output_dir) / "index",
         validation=0.0,
@@ -126,6 +138,14 @@ def inference_datalist(
         max_reject=max_reject,
         keep_duplicates=True,
     )
+    return _checked(index, cache)
+
+
+def _checked(datalist: Path, cache: str | Path, base_dir: str | Path | None = None) -> Path:
+    """A datalist whose images are all in the cache, if there is one."""
+    if cache:
+        check_cached(cache, datalist, base_dir)
+    return datalist
 
 
 def _given(datalist: Path) -> Path:

@@ -13,5 +13,24 @@
 from __future__ import annotations
 
 from .encoder_file import load_encoder, read_card, save_encoder
+from .import_report import ImportReport
+from .released_encoder import ReleasedSwin, is_released, load_released_encoder, open_released_swin
+from .released_file import ReleasedFile, open_released, read_released
+from .released_lamps import load_released_lamps
+from .stem import fold_stem
 
-__all__ = ["load_encoder", "read_card", "save_encoder"]
+__all__ = [
+    "ImportReport",
+    "ReleasedFile",
+    "ReleasedSwin",
+    "fold_stem",
+    "is_released",
+    "load_encoder",
+    "load_released_encoder",
+    "load_released_lamps",
+    "open_released",
+    "open_released_swin",
+    "read_card",
+    "read_released",
+    "save_encoder",
+]

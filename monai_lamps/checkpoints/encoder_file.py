@@ -23,7 +23,9 @@ import torch
 from monai_lamps.data.atomic import atomic_write
 from monai_lamps.networks import Encoder, build_encoder
 
-__all__ = ["load_encoder", "read_card", "save_encoder"]
+from .released_encoder import is_released, load_released_encoder, open_released_swin
+
+__all__ = ["holds_card", "load_encoder", "read_card", "save_encoder"]
 
 _GIVEN = ("image_size", "normalization")
 _REQUIRED = ("encoder", *_GIVEN, "sha256")
@@ -68,19 +70,27 @@ def save_encoder(path: str | Path, encoder: Encoder, card: Mapping[str, Any]) ->
     return path
 
 
+def holds_card(path: str | Path) -> bool:
+    """Whether this is an encoder file of this package: ``NAME.pt`` (or its card) with ``NAME.json`` beside it."""
+    path = Path(path)
+    return path.suffix in (".pt", ".json") and path.with_suffix(".json").is_file()
+
+
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of an encoder file.
+    """The card of an encoder file; for a checkpoint of released weights, what is known of them in the same form.
 
     Args:
-        path: ``encoder.pt`` or ``encoder.json``.
+        path: ``encoder.pt`` or ``encoder.json``, or released weights (see :func:`load_encoder`).
 
     Returns:
         the entries; at least encoder, image_size, normalization and sha256.
 
     Raises:
         FileNotFoundError: when there is no card.
-        ValueError: when the card is not JSON or lacks a required entry.
+        ValueError: when the card is not JSON or lacks a required entry, or the file is neither of ours nor understood.
     """
+    if _is_foreign(Path(path)):
+        return open_released_swin(path).card()
     file = Path(path).with_suffix(".json")
     if not file.is_file():
         raise FileNotFoundError(
@@ -103,8 +113,11 @@ def read_card(path: str | Path) -> dict[str, Any]:
 def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> Encoder:
     """Rebuild an encoder from its file, with its weights, in eval mode. Only tensors are unpickled.
 
+    Checkpoints that others released (Lamps; the Swin-B of POPAR, PEAC and ACE) are recognised and imported, of several
+    networks the teacher; :func:`~monai_lamps.checkpoints.load_released_encoder` has options for them.
+
     Args:
-        path: ``encoder.pt`` with ``encoder.json`` beside it.
+        path: ``encoder.pt`` with ``encoder.json`` beside it, or released weights under any name.
         map_location: device of the weights.
 
     Returns:
@@ -113,11 +126,14 @@ def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> 
 
     Raises:
         FileNotFoundError: when the weights or the card are missing.
-        ValueError: when the weights are damaged, hold anything but tensors, or do not fit the card.
+        ValueError: when the weights are damaged, hold anything but tensors, or do not fit the card; or when released
+            weights are refused.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no encoder file at '{path}'; a pretraining run writes it as OUT/encoder.pt.")
+    if _is_foreign(path):
+        return load_released_encoder(path)[0].to(map_location)
     card = read_card(path)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
@@ -144,3 +160,10 @@ def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> 
             f"{reason}"
         ) from error
     return encoder.to(map_location).eval()
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is to be imported: it has no card, and is not named as ours or holds released weights."""
+    if holds_card(path) or not path.is_file():
+        return False
+    return path.suffix != ".pt" or is_released(path)

@@ -8,23 +8,48 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Radiographs on their way to training: reading, indexing, built-in phantoms, and the order of the samples."""
+"""Radiographs on their way to training: reading, indexing, built-in phantoms, and the order of the samples.
+
+What needs torch or MONAI is imported when it is first used: processes that only read images start without them.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .annotations import AnnotationError, count_labels, count_structures, read_structure_values
 from .atomic import atomic_write
+from .cache import ArrayCache, CacheError, build_cache, verify_cache
 from .datalist import load_datalist, save_datalist, split_by_patient
-from .dataset import RadiographDataset
 from .index import index_folder
 from .keys import derive_seed
 from .lists import XRAY14_CLASSES, read_list_file
-from .phantom import ThoraxPhantom, draw_annotated_thorax, draw_thorax, write_phantoms
+from .packed import PackedItems
 from .radiograph import NoPixelDataError, RadiographError, read_radiograph
 from .rejects import RejectLog
-from .sampler import ResumableBatchSampler
+from .sets import read_set, set_names
+
+if TYPE_CHECKING:
+    from .dataset import RadiographDataset
+    from .phantom import ThoraxPhantom, draw_annotated_thorax, draw_thorax, write_phantoms
+    from .sampler import ResumableBatchSampler
+
+_LATER = {
+    "RadiographDataset": "dataset",
+    "ResumableBatchSampler": "sampler",
+    "ThoraxPhantom": "phantom",
+    "draw_annotated_thorax": "phantom",
+    "draw_thorax": "phantom",
+    "write_phantoms": "phantom",
+}
 
 __all__ = [
+    "AnnotationError",
+    "ArrayCache",
+    "CacheError",
     "NoPixelDataError",
+    "PackedItems",
     "RadiographDataset",
     "RadiographError",
     "RejectLog",
@@ -32,6 +57,9 @@ __all__ = [
     "ThoraxPhantom",
     "XRAY14_CLASSES",
     "atomic_write",
+    "build_cache",
+    "count_labels",
+    "count_structures",
     "derive_seed",
     "draw_annotated_thorax",
     "draw_thorax",
@@ -39,7 +67,17 @@ __all__ = [
     "load_datalist",
     "read_list_file",
     "read_radiograph",
+    "read_set",
+    "read_structure_values",
     "save_datalist",
+    "set_names",
     "split_by_patient",
+    "verify_cache",
     "write_phantoms",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_lamps.data.annotations.paths import resolve_mask_paths
 from monai_lamps.data.atomic import atomic_write
 
 __all__ = ["SECTIONS", "check_shares", "load_datalist", "save_datalist", "split_by_patient"]
@@ -61,16 +62,16 @@ def load_datalist(path: str | Path, key: str = "training", base_dir: str | Path 
     entries = content.get(key, [])
     if not isinstance(entries, list):
         raise ValueError(f"datalist '{path}': '{key}' must be a list of items, got {type(entries).__name__}.")
-    folder = Path(os.path.abspath(base_dir if base_dir is not None else path.parent))
+    folder = os.path.abspath(base_dir if base_dir is not None else path.parent)
     return [_item(entry, path, key, row, folder) for row, entry in enumerate(entries)]
 
 
-def _item(entry: Any, path: Path, key: str, row: int, folder: Path) -> dict[str, Any]:
+def _item(entry: Any, path: Path, key: str, row: int, folder: str) -> dict[str, Any]:
     item = {"image": entry} if isinstance(entry, str) else dict(entry) if isinstance(entry, Mapping) else {}
     if not isinstance(item.get("image"), str) or not item["image"]:
         raise ValueError(f"datalist '{path}', {key}[{row}]: expected a path or {{'image': PATH}}, got {entry!r}.")
-    item["image"] = os.path.normpath(folder / item["image"])
-    return item
+    item["image"] = os.path.normpath(os.path.join(folder, item["image"]))
+    return resolve_mask_paths(item, folder)
 
 
 def save_datalist(path: str | Path, sections: Mapping[str, Sequence[Mapping[str, Any]]], **header: Any) -> Path:

@@ -13,10 +13,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from monai.data import Dataset
 
 from monai_lamps.data.keys import derive_seed
@@ -42,8 +45,9 @@ class RadiographDataset(Dataset):
     that hiccups), which samples are replaced may depend on the workers.
 
     Args:
-        data: items, each a mapping such as ``{"image": path}`` or ``{"image": array}``. The transform must not change
-            an array in place.
+        data: items, each a mapping such as ``{"image": path}`` or ``{"image": array}``; kept as it is, never copied.
+            Use `PackedItems` for many files, so that loader workers share them. The transform must not change an array
+            in place.
         transform: a transform or a sequence of them, from an item to a dictionary.
         seed: seed of the run.
         rejects: log of the samples that failed; ``None`` is strict: the first failure raises.
@@ -76,7 +80,8 @@ class RadiographDataset(Dataset):
         self.max_reject = max_reject
         self.file_key = file_key
         self._failed: set[int] = set()
-        self._files: frozenset[str] | None = None
+        self._names: npt.NDArray[np.uint64] | None = None
+        self._read, self._count = 0, 0  # entries of the log that were read, and those that are items of this dataset
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Any:
         """
@@ -162,13 +167,23 @@ class RadiographDataset(Dataset):
     def _rejected(self) -> int:
         """Number of this dataset's items in the log, by whichever worker, rank or earlier start of the run."""
         assert self.rejects is not None
-        if self._files is None:
-            self._files = frozenset(self.name(index) for index in range(len(self)))
-        return len(self._files & self.rejects.files())
+        if self._names is None:  # 8 bytes an item instead of its name
+            names = (_digest(self.name(index)) for index in range(len(self)))
+            self._names = np.sort(np.fromiter(names, np.uint64, len(self)))
+        entries = self.rejects.rows(self._read)
+        digests = np.array([_digest(file) for file, _ in entries], np.uint64)
+        places = np.searchsorted(self._names, digests).clip(max=len(self) - 1)
+        self._count += int((self._names[places] == digests).sum())
+        self._read += len(entries)
+        return self._count
 
     def _mend(self) -> str:
         where = getattr(self.rejects, "path", "rejected.csv")
         return f"Read {where} for all files and reasons; mend the files or the transform, or raise max_reject."
+
+
+def _digest(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def root_cause(error: BaseException | None) -> str:

@@ -53,17 +53,15 @@ def scale_integers(values: npt.NDArray, bits: int | None = None) -> tuple[npt.ND
     Returns:
         (H, W) float32 in [0, 1] and the bit depth used (``None`` for a percentile window).
     """
-    smallest = int(values.min())
-    if smallest < 0:
+    if np.issubdtype(values.dtype, np.signedinteger) and (smallest := int(values.min())) < 0:
         values = values.astype(np.int64) - smallest
     largest = int(values.max())
     if largest > 65535:
         return percentile_window(values), None
     if bits is None:
         bits = bit_depth(largest)
-    scaled = values.astype(np.float32)
-    scaled /= np.float32(2**bits - 1)
-    return _clip(scaled), bits
+    scaled: npt.NDArray[np.float32] = np.divide(values, np.float32(2**bits - 1), dtype=np.float32)
+    return _clip(scaled) if largest > 2**bits - 1 else scaled, bits
 
 
 def percentile_window(values: npt.NDArray, valid: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float32]:

@@ -44,7 +44,7 @@ def read_nifti(path: str) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
     Raises:
         RadiographError: a volume, a time series, RGB values, NaN or infinite pixels.
     """
-    image = _open(path)
+    image = open_nifti(path)
     shape = image.shape
     axes = [axis for axis, length in enumerate(shape) if length > 1]
     if len(axes) != 2 or axes[1] > 2:
@@ -104,7 +104,7 @@ def orient_rows_down(values: npt.NDArray, affine: npt.NDArray, axes: tuple[int, 
     return values.T, swapped
 
 
-def _open(path: str) -> Any:
+def open_nifti(path: str) -> Any:
     """Parse the bytes of a file, whatever its name."""
     with open(path, "rb") as handle:
         data = handle.read()

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from monai_lamps.data.dicom import read_dicom
 from monai_lamps.data.errors import NoPixelDataError, RadiographError
+from monai_lamps.data.jsrt_raw import is_jsrt_raw, read_jsrt_raw
 from monai_lamps.data.nifti import read_nifti
 from monai_lamps.data.raster import read_raster
 
@@ -30,7 +31,7 @@ __all__ = ["NoPixelDataError", "RadiographError", "detect_format", "read_radiogr
 
 Reader = Callable[[str], tuple[npt.NDArray[np.float32], dict[str, Any]]]
 
-_READERS: dict[str, Reader] = {"raster": read_raster, "dicom": read_dicom, "nifti": read_nifti}
+_READERS: dict[str, Reader] = {"raster": read_raster, "dicom": read_dicom, "nifti": read_nifti, "jsrt": read_jsrt_raw}
 _RASTER_MAGIC = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -105,7 +106,7 @@ def detect_format(path: str | os.PathLike[str]) -> str:
         path: the file.
 
     Returns:
-        ``"raster"``, ``"dicom"`` or ``"nifti"``.
+        ``"raster"``, ``"dicom"``, ``"nifti"`` or ``"jsrt"`` (a raw film of the JSRT database).
 
     Raises:
         RadiographError: missing, unreadable, empty or unknown file. A web page, a PDF and the like are named as such.
@@ -123,6 +124,8 @@ def detect_format(path: str | os.PathLike[str]) -> str:
         raise RadiographError(path, found, "check the path and the permissions") from error
     if not head:
         raise RadiographError(path, "empty file (0 bytes)", "copy it again from its source")
+    if is_jsrt_raw(path):
+        return "jsrt"
     if head[128:132] == b"DICM":  # first: its preamble may make it a TIFF as well
         return "dicom"
     if head.startswith(_RASTER_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):

@@ -60,8 +60,8 @@ def read_raster(path: str) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         name, mode = str(image.format), image.mode
         image.load()
         negative = _is_undone_negative(image)
-        upright = ImageOps.exif_transpose(image)
-        grey, bits = _to_grey(upright, path)
+        ImageOps.exif_transpose(image, in_place=True)
+        grey, bits = _to_grey(image, path)
     pixels, bits = _to_unit(grey, bits, path)
     return 1.0 - pixels if negative else pixels, {"format": name, "bits": bits, "photometric": mode}
 
@@ -73,7 +73,9 @@ def _is_undone_negative(image: Image.Image) -> bool:
 
 def _to_grey(image: Image.Image, path: str) -> tuple[npt.NDArray, int | None]:
     """One channel of stored values and its bit depth, ``None`` where the values must tell."""
-    if image.mode in ("L", "1"):
+    if image.mode == "L":
+        return np.asarray(image), 8
+    if image.mode == "1":
         return np.asarray(image.convert("L")), 8
     if image.mode.startswith("I") or image.mode == "F":
         return np.asarray(image), None

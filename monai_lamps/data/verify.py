@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import multiprocessing
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from monai_lamps.data.processes import map_in_processes
 from monai_lamps.data.radiograph import NoPixelDataError, RadiographError, read_radiograph
 
 __all__ = ["verify_file", "verify_files"]
 
-_CHUNK = 16  # files that one process verifies at a time
+_CHUNK = 16  # files that one process gets at a time
+_WORTH = 1 << 25  # bytes of files that are worth the start of a process, which takes as long as reading them
 
 logger = logging.getLogger(__name__)
 
@@ -60,77 +60,42 @@ def verify_files(
 
     Args:
         paths: the files.
-        workers: processes; all cores by default, 0 or 1 for this process alone.
+        workers: processes at most; all cores by default, 0 or 1 for this process alone. Few files get fewer.
         progress: show a progress bar.
 
     Returns:
         pairs of path and what :func:`verify_file` says, in the order of the paths.
     """
-    workers = min(os.cpu_count() or 1 if workers is None else workers, len(paths))
+    workers = _worthwhile(paths, os.cpu_count() or 1 if workers is None else workers)
+    results: list[dict[str, Any]] = []
     with tqdm(total=len(paths), desc="verifying", unit="image", disable=not progress) as bar:
-        if workers < 2:
-            return [(path, _step(bar, verify_file(path))) for path in paths]
-        chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-        done: dict[int, list[dict[str, Any]]] = {}
-        while len(done) < len(chunks):
-            lost = _verify_chunks(chunks, done, workers, bar)
-            for number in lost[: 2 * workers + 1]:  # what was under way when a process ended is among these
-                done[number] = _verify_alone(chunks[number])
-                bar.update(len(chunks[number]))
-    return list(zip(paths, (result for number in range(len(chunks)) for result in done[number])))
+        if workers > 1:
+            chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+            try:
+                for answers in map_in_processes(verify_file, chunks, workers, _lost):
+                    results += answers
+                    bar.update(len(answers))
+            except OSError as error:
+                logger.warning(f"no further processes can be started ({error}); verifying in this one.")
+        for path in paths[len(results) :]:
+            results.append(verify_file(path))
+            bar.update()
+    return list(zip(paths, results))
 
 
-def _verify_chunks(
-    chunks: Sequence[Sequence[Path]], done: dict[int, list[dict[str, Any]]], workers: int, bar: Any
-) -> list[int]:
-    """Verify what is not done, in one pool, into ``done``; returns what was lost because a process ended."""
-    waiting = [number for number in range(len(chunks)) if number not in done]
-    lost: list[int] = []
-    with _pool(min(workers, len(waiting))) as pool:
+def _worthwhile(paths: Sequence[Path], most: int) -> int:
+    """How many processes, up to the most, have enough to read to be worth their start."""
+    total = 0
+    for path in paths:
         try:
-            pool.submit(os.getpid).result()
-        except BrokenExecutor as error:  # e.g. a script without the __main__ guard
-            logger.warning(f"no further processes can be started ({error}); verifying in this one.")
-            done.update((number, [_step(bar, verify_file(path)) for path in chunks[number]]) for number in waiting)
-            return []
-        futures = [pool.submit(_verify_chunk, chunks[number]) for number in waiting]
-        try:
-            for number, future in zip(waiting, futures):
-                try:
-                    done[number] = future.result()
-                    bar.update(len(chunks[number]))
-                except Exception as error:  # a process died: a decoder crashed, memory ran out
-                    if not lost:
-                        logger.warning(f"a verifying process ended ({error}); looking for the file that did it.")
-                    lost.append(number)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return lost
+            total += path.stat().st_size
+        except OSError:  # verifying tells why
+            continue
+        if total >= most * _WORTH:
+            return most
+    return total // _WORTH
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    if os.name == "posix":
-        context.set_forkserver_preload([__name__])
-    return ProcessPoolExecutor(workers, mp_context=context)
-
-
-def _step(bar: Any, result: dict[str, Any]) -> dict[str, Any]:
-    bar.update()
-    return result
-
-
-def _verify_chunk(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    return [verify_file(path) for path in paths]
-
-
-def _verify_alone(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Verify files in a process of their own; if it ends, each file in one of its own."""
-    with _pool(1) as pool:
-        try:
-            return pool.submit(_verify_chunk, paths).result()
-        except Exception as error:
-            if len(paths) == 1:
-                return [{"reason": f"reading it ended the process ({error}); remove it"}]
-    return [result for path in paths for result in _verify_alone([path])]
+def _lost(path: Path, status: str) -> dict[str, Any]:
+    logger.warning(f"reading {path} ended its process ({status}).")
+    return {"reason": f"reading it ended the process ({status}); remove it"}

@@ -16,6 +16,7 @@ from __future__ import annotations
 from monai_lamps.engines.clip import GlobalNormClip, PerParameterClip, gradient_norms
 from monai_lamps.engines.curriculum import Curriculum, Phase
 from monai_lamps.engines.dense_inferer import DenseInferer
+from monai_lamps.engines.flops import StepFlops, counting_flops, matmul_rate
 from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
 from monai_lamps.engines.param_groups import weight_decay_groups
@@ -38,10 +39,13 @@ __all__ = [
     "PretrainingTrainer",
     "Progress",
     "Schedule",
+    "StepFlops",
     "as_schedule",
     "autocast_dtype",
     "check_device",
+    "counting_flops",
     "gradient_norms",
+    "matmul_rate",
     "scaled_lr",
     "weight_decay_groups",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from monai_lamps.data.atomic import atomic_write
 
-from .evaluating import batch_to_device, evaluating
+from .evaluating import batch_to_device, evaluating, trainer_autocast
 from .tensorboard import TensorBoardMetrics
 
 __all__ = ["PictureHandler", "picture_to_uint8"]
@@ -37,8 +38,8 @@ class PictureHandler:
     """Draws what the method sees and answers on the first validation batch, always the same one.
 
     At the end of epochs ``method.pictures(batch)`` is written as ``epoch=0003_<name>.png`` and, when a TensorBoard
-    handler is given, there as ``pictures/<name>``. It leaves no trace in the training (see :func:`evaluating`). Rank 0
-    draws. A disk error is logged and training goes on.
+    handler is given, there as ``pictures/<name>``. It computes in the trainer's precision and leaves no trace in the
+    training (see :func:`evaluating`). Rank 0 draws. A disk error is logged and training goes on.
 
     Args:
         directory: folder of the PNG files, by custom ``OUT/pictures``.
@@ -78,17 +79,23 @@ class PictureHandler:
         """
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
 
-    def draw(self, method: Any, device: torch.device | str | None = None) -> dict[str, Tensor]:
+    def draw(
+        self,
+        method: Any,
+        device: torch.device | str | None = None,
+        autocast: AbstractContextManager[Any] | None = None,
+    ) -> dict[str, Tensor]:
         """The pictures by name, (1 or 3, H, W) uint8 on the CPU.
 
         Args:
             method: what is trained (a ``Method``, without wrappers).
             device: where its inputs must lie.
+            autocast: precision to compute in, see :func:`trainer_autocast`; None for the weights' own.
 
         Raises:
             ValueError: when the loader gives no batch, or a picture is not (1 or 3, H, W) in [0, 1].
         """
-        with evaluating(method):
+        with evaluating(method, autocast):
             if self._batch is None:
                 self._batch = next(iter(self.data_loader), None)
             if self._batch is None:
@@ -100,7 +107,7 @@ class PictureHandler:
         epoch = engine.state.epoch
         if idist.get_rank() != 0 or (epoch % self.interval and epoch != engine.state.max_epochs):
             return
-        pictures = self.draw(engine.method, getattr(engine.state, "device", None))
+        pictures = self.draw(engine.method, getattr(engine.state, "device", None), trainer_autocast(engine))
         try:
             for name, picture in pictures.items():
                 safe = re.sub(r"[^\w.-]+", "_", name)

@@ -22,6 +22,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 
 from .late import REPORTING, attach_after
+from .throughput import ThroughputHandler
 
 __all__ = ["ProgressHandler", "epoch_line"]
 
@@ -31,15 +32,18 @@ _LOGGER = logging.getLogger(__name__)
 class ProgressHandler:
     """Tells a person how the run goes: a progress bar on a terminal, a readable line at the end of each epoch.
 
-    The bar is Ignite's, with the loss and the images per second of this rank. It moves every ``interval`` iterations,
-    and only then the loss is read from the device. Without a terminal (a log file, a scheduler) no bar is drawn;
-    a line is logged instead every ``seconds``. Only rank 0 speaks.
+    The bar is Ignite's, with the loss and how fast the run has been since the bar last moved: images per second, the
+    share of waiting for data, peak memory and the share of the device's peak arithmetic rate, as far as ``throughput``
+    measures them. It moves every ``interval`` iterations, and only then the loss is read from the device. Without a
+    terminal (a log file, a scheduler) no bar is drawn; a line is logged instead every ``seconds``. Only rank 0 speaks.
 
     Args:
         interval: iterations between two looks.
         bar: whether to draw the bar; None draws it when standard error is a terminal.
         seconds: between two lines when there is no bar.
         clock: seconds; for tests.
+        throughput: the handler that measures, attached to the same trainer; None shows the images per second of this
+            rank only.
 
     Raises:
         ValueError: when ``interval`` is below 1.
@@ -51,6 +55,7 @@ class ProgressHandler:
         bar: bool | None = None,
         seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        throughput: ThroughputHandler | None = None,
     ) -> None:
         if interval < 1:
             raise ValueError(f"interval must be at least 1 iteration, got {interval}.")
@@ -60,6 +65,7 @@ class ProgressHandler:
         self._clock = clock
         self._looked = self._said = self._started = clock()
         self._looked_iteration = 0
+        self._lap = None if throughput is None else throughput.laps()
 
     def attach(self, engine: Engine) -> None:
         """Speak during the run.
@@ -73,7 +79,7 @@ class ProgressHandler:
         every = Events.ITERATION_COMPLETED(every=self.interval)
         if self.bar:
             bar = ProgressBar()
-            bar.attach(engine, output_transform=lambda _output: self._look(engine), event_name=every)
+            bar.attach(engine, output_transform=lambda _output: self._postfix(engine), event_name=every)
             engine.add_event_handler(Events.COMPLETED, bar._close)  # an epoch that was broken off leaves it open
         else:
             engine.add_event_handler(every, self._say)
@@ -83,11 +89,25 @@ class ProgressHandler:
         self._looked = self._said = self._started = self._clock()
         self._looked_iteration = engine.state.iteration
 
-    def _look(self, engine: Any) -> dict[str, str]:
-        now, iteration, output = self._clock(), engine.state.iteration, engine.state.output
-        images, seconds = output["batch_size"] * (iteration - self._looked_iteration), now - self._looked
+    def _look(self, engine: Any) -> dict[str, float]:
+        """The loss, and the rates since the last look by the names of :class:`ThroughputHandler`."""
+        rates = self._own_rate(engine) if self._lap is None else self._lap()
+        return {"loss": float(engine.state.output["loss"]), **rates}
+
+    def _own_rate(self, engine: Any) -> dict[str, float]:
+        now, iteration = self._clock(), engine.state.iteration
+        images = engine.state.output["batch_size"] * (iteration - self._looked_iteration)
+        seconds = now - self._looked
         self._looked, self._looked_iteration = now, iteration
-        return {"loss": f"{float(output['loss']):.4g}", "images/s": _short(images / seconds) if seconds > 0 else "-"}
+        return {"images_per_second": images / seconds} if seconds > 0 else {}
+
+    def _postfix(self, engine: Any) -> dict[str, str]:
+        figures = self._look(engine)
+        shown = {"loss": f"{figures['loss']:.4g}"}
+        for name, words, write in _BAR:
+            if name in figures:
+                shown[words] = write(figures[name])
+        return shown
 
     def _say(self, engine: Any) -> None:
         if self._clock() - self._said < self.seconds:
@@ -95,15 +115,8 @@ class ProgressHandler:
         self._said = self._clock()
         state, figures = engine.state, self._look(engine)
         done = (state.iteration - 1) % state.epoch_length + 1
-        _LOGGER.info(
-            "epoch %d/%d, step %d/%d: loss %s, %s images/s",
-            state.epoch,
-            state.max_epochs,
-            done,
-            state.epoch_length,
-            figures["loss"],
-            figures["images/s"],
-        )
+        said = ", ".join([f"loss {figures['loss']:.4g}", *_rates(figures)])
+        _LOGGER.info("epoch %d/%d, step %d/%d: %s", state.epoch, state.max_epochs, done, state.epoch_length, said)
 
     def _epoch_completed(self, engine: Engine) -> None:
         line = epoch_line(engine.state.metrics)
@@ -119,7 +132,7 @@ def epoch_line(figures: Mapping[str, Any]) -> str:
 
     Returns:
         for example ``order: loss 5.21, order_accuracy 0.031, validation order_accuracy 0.028, effective rank 12.3,
-        41 images/s, waiting for data 3 %``; what was not measured is left out.
+        41 images/s, waiting for data 3 %, 12 GB, 54 TFLOP/s = 35 % of peak``; what was not measured is left out.
     """
     terms = [name.removeprefix("loss/") for name in figures if name.startswith("loss/") and name != "loss/total"]
     parts = [f"loss {_short(figures['loss/total'])}"] if "loss/total" in figures else []
@@ -132,11 +145,34 @@ def epoch_line(figures: Mapping[str, Any]) -> str:
                 parts.append(f"{words}{reading} {_short(value)}")
     if "collapse/effective_rank" in figures:
         parts.append(f"effective rank {_short(figures['collapse/effective_rank'])}")
+    parts += _rates(figures)
+    return (f"{' + '.join(terms)}: " if terms else "") + ", ".join(parts)
+
+
+def _rates(figures: Mapping[str, Any]) -> list[str]:
+    """What :class:`ThroughputHandler` measures, in words."""
+    parts = []
     if "images_per_second" in figures:
         parts.append(f"{_short(figures['images_per_second'])} images/s")
     if "data_wait_share" in figures:
-        parts.append(f"waiting for data {100 * figures['data_wait_share']:.0f} %")
-    return (f"{' + '.join(terms)}: " if terms else "") + ", ".join(parts)
+        parts.append(f"waiting for data {_percent(figures['data_wait_share'])} %")
+    if "peak_memory_gb" in figures:
+        parts.append(f"{_short(figures['peak_memory_gb'])} GB")
+    if "flops_per_second" in figures:
+        share = _percent(figures["share_of_peak"])
+        parts.append(f"{_arithmetic(figures['flops_per_second'])} = {share} % of peak")
+    return parts
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}" if share < 0.01 else f"{100 * share:.0f}"
+
+
+def _arithmetic(flops_per_second: float) -> str:
+    for unit, name in ((1e15, "P"), (1e12, "T"), (1e9, "G")):
+        if flops_per_second >= unit:
+            return f"{_short(flops_per_second / unit)} {name}FLOP/s"
+    return f"{_short(flops_per_second / 1e6)} MFLOP/s"
 
 
 def _short(value: float) -> str:
@@ -149,3 +185,12 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+_BAR: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("images_per_second", "images/s", _short),
+    ("data_wait_share", "waiting", lambda share: f"{_percent(share)}%"),
+    ("peak_memory_gb", "memory", lambda value: f"{_short(value)}GB"),
+    ("share_of_peak", "of peak", lambda share: f"{_percent(share)}%"),
+)
+"""What the bar shows beside the loss: the figure, what the bar calls it, and how it is written."""

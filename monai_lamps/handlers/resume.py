@@ -25,6 +25,7 @@ from .checkpoint_file import (
     list_checkpoints,
     read_checkpoint,
     set_aside,
+    sidecar_path,
     verify_checkpoint,
 )
 
@@ -56,6 +57,7 @@ class ResumeHandler:
         self.checkpoint = checkpoint
         self.resume = resume
         self.resumed_from: Path | None = None
+        self._sound: tuple[Any, ...] | None = None  # the files that were found sound last
 
     def attach(self, engine: Engine) -> None:
         """Restore when the run starts.
@@ -105,14 +107,12 @@ class ResumeHandler:
         found = list_checkpoints(self.checkpoint.directory)
         for path in found:
             try:
-                sidecar = verify_checkpoint(path)
-                differences = identity_differences(self.checkpoint.identity, sidecar["identity"])
-                if not differences:
-                    read_checkpoint(path)
-                    return path
+                differences = self._examined(path)
             except (OSError, CheckpointError) as error:
                 _LOGGER.warning("skipped checkpoint %s: %s", path, error)
                 continue
+            if not differences:
+                return path
             foreign.append("; ".join(differences))
             _LOGGER.warning("skipped checkpoint %s: it belongs to another run (%s)", path, foreign[-1])
         if foreign:
@@ -131,15 +131,28 @@ class ResumeHandler:
                 f"resume='{path}' is {kind}; expected 'auto', 'none', or a checkpoint file like "
                 f"'{self.checkpoint.directory / 'step=000000120.pt'}'."
             )
-        sidecar = verify_checkpoint(path)
-        differences = identity_differences(self.checkpoint.identity, sidecar["identity"])
+        differences = self._examined(path)
         if differences:
             raise CheckpointError(
                 f"checkpoint '{path}' belongs to another run: {'; '.join(differences)}. Name a checkpoint of this run, "
                 "or give this run the settings of the checkpoint."
             )
-        read_checkpoint(path)
         return path
+
+    def _examined(self, path: Path) -> list[str]:
+        """How a checkpoint's identity differs from this run's. If it does not, the file is whole and can be loaded.
+
+        Files that were found sound when the run was prepared are not read again when it starts, unless they changed.
+        """
+        files = (path, *(_state(file) for file in (path, sidecar_path(path))))
+        if files == self._sound:
+            return []
+        sidecar = verify_checkpoint(path)
+        differences = identity_differences(self.checkpoint.identity, sidecar["identity"])
+        if not differences:
+            read_checkpoint(path)
+            self._sound = files
+        return differences
 
     def _agreed(self) -> Path | None:
         """The choice of rank 0 on every rank; its error, too, so that no rank waits for one that has failed."""
@@ -184,3 +197,12 @@ class ResumeHandler:
         aside = set_aside(directory, newer_than=step if inside else -1, keep=path)
         if aside is not None:
             _LOGGER.warning("moved checkpoints of %s that this run does not continue to %s", directory, aside)
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written again."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

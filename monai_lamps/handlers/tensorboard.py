@@ -22,6 +22,7 @@ from monai.utils import is_scalar, optional_import
 from torch import Tensor
 
 from .late import REPORTING, attach_after
+from .throughput import ThroughputHandler
 
 __all__ = ["TensorBoardMetrics"]
 
@@ -33,8 +34,10 @@ class TensorBoardMetrics:
     """Writes the curves of a run to TensorBoard.
 
     Every ``iteration_log`` iterations: ``step/loss/total``, ``step/loss/<term>``, ``step/train/<reading>``,
-    ``step/lr`` and ``step/weight_decay`` (the greatest over the parameter groups), in one reading of the device. At the
-    end of an epoch: every scalar of ``engine.state.metrics`` under its own name. The x axis is always the iteration.
+    ``step/lr`` and ``step/weight_decay`` (the greatest over the parameter groups), in one reading of the device, and
+    with ``throughput`` its figures since the last ones (``step/images_per_second``, ``step/share_of_peak``, ...). At
+    the end of an epoch: every scalar of ``engine.state.metrics`` under its own name. The x axis is always the
+    iteration.
 
     MONAI's ``TensorBoardStatsHandler`` is not used: it opens its files before the run knows where it resumes, and puts
     epochs and iterations on one axis, so that curves of a resumed run overlap. Here the writer opens at the first
@@ -45,19 +48,24 @@ class TensorBoardMetrics:
     Args:
         log_dir: folder of the event files, by custom ``OUT/tensorboard``.
         iteration_log: iterations between two values; 0 for the epochs' figures only.
+        throughput: the handler that measures how fast the run is, attached to the same trainer; its figures of whole
+            epochs are written without it, too.
 
     Raises:
         RuntimeError: when tensorboard is not installed.
         ValueError: when ``iteration_log`` is negative.
     """
 
-    def __init__(self, log_dir: str | Path, iteration_log: int = 10) -> None:
+    def __init__(
+        self, log_dir: str | Path, iteration_log: int = 10, throughput: ThroughputHandler | None = None
+    ) -> None:
         if not _HAS_TENSORBOARD:
             raise RuntimeError("TensorBoardMetrics needs tensorboard; pip install tensorboard, or leave it out.")
         if iteration_log < 0:
             raise ValueError(f"iteration_log must be positive, or 0 for epochs only, got {iteration_log}.")
         self.log_dir = Path(log_dir)
         self.iteration_log = iteration_log
+        self._lap = None if throughput is None else throughput.laps()
         self._writer: Any = None
         self._start = 0
         self._broken = False
@@ -118,6 +126,8 @@ class TensorBoardMetrics:
         rates = {"step/lr": max(float(group["lr"]) for group in groups)}
         if "weight_decay" in groups[0]:
             rates["step/weight_decay"] = max(float(group["weight_decay"]) for group in groups)
+        if self._lap is not None:
+            rates.update({f"step/{name}": value for name, value in self._lap().items()})
         self._scalars({**dict(zip(figures, values, strict=True)), **rates}, engine.state.iteration)
 
     def _epoch_completed(self, engine: Engine) -> None:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch.nn.modules.loss import _Loss
 
@@ -27,6 +28,10 @@ class OverlapConsistencyLoss(_Loss):
     The local part of PEAC, which is the optional fourth objective of Lamps (arXiv 2512.22872). The index comes from
     the cells' places in the region, so both sides always show the same anatomy (the released helper swaps the axes and
     agrees with its own cropper for 85 of 625 pairs of offsets only).
+
+    How many cells two views share differs from sample to sample. In training with several processes the sum is
+    therefore divided by the number of shared cells of the whole batch, so that the average of the processes' losses and
+    gradients is what one process would have; every process must call it then. In evaluation nothing is communicated.
     """
 
     def forward(self, student: torch.Tensor, teacher: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -49,4 +54,12 @@ class OverlapConsistencyLoss(_Loss):
         shared = index >= 0
         target = teacher.gather(1, index.clamp(min=0)[..., None].expand_as(teacher))
         cells = F.mse_loss(student.float(), target.float(), reduction="none").mean(dim=-1)
-        return torch.where(shared, cells, 0.0).sum() / shared.sum().clamp(min=1)
+        return torch.where(shared, cells, 0.0).sum() / self._count(shared)
+
+    def _count(self, shared: torch.Tensor) -> torch.Tensor:
+        """Shared cells in this process's share of the batch; in training the mean over all processes."""
+        count, processes = shared.sum(), 1
+        if self.training and dist.is_available() and dist.is_initialized():
+            dist.all_reduce(count)
+            processes = dist.get_world_size()
+        return count.clamp(min=1) / processes

@@ -12,9 +12,11 @@
 
 from __future__ import annotations
 
+from .compiled import compile_networks
 from .context_decoder import ContextDecoder, fill_context
 from .dino_head import DINOHead
 from .encoders import (
+    ConvNeXtEncoder,
     Encoder,
     FlexibleUNetEncoder,
     ResNetEncoder,
@@ -31,6 +33,7 @@ from .teacher import EMATeacher
 
 __all__ = [
     "Composer",
+    "ConvNeXtEncoder",
     "ContextDecoder",
     "DINOHead",
     "Decomposer",
@@ -42,6 +45,7 @@ __all__ = [
     "ResNetEncoder",
     "SwinEncoder",
     "build_encoder",
+    "compile_networks",
     "encoder_levels",
     "encoder_names",
     "fill_context",

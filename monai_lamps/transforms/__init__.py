@@ -34,7 +34,9 @@ from .grid_region import (
     RandGridRegionDict,
 )
 from .keyed_random import keyed_uniform
+from .load_labels import LoadLabels, LoadLabelsD, LoadLabelsd, LoadLabelsDict
 from .load_radiograph import LoadRadiograph, LoadRadiographD, LoadRadiographd, LoadRadiographDict
+from .load_structures import LoadStructures, LoadStructuresD, LoadStructuresd, LoadStructuresDict
 from .patch_shuffle import (
     RandPatchShuffle,
     RandPatchShuffleD,
@@ -57,10 +59,18 @@ __all__ = [
     "GridRegionD",
     "GridRegionDict",
     "GridRegiond",
+    "LoadLabels",
+    "LoadLabelsD",
+    "LoadLabelsDict",
+    "LoadLabelsd",
     "LoadRadiograph",
     "LoadRadiographD",
     "LoadRadiographDict",
     "LoadRadiographd",
+    "LoadStructures",
+    "LoadStructuresD",
+    "LoadStructuresDict",
+    "LoadStructuresd",
     "PhotometricAugment",
     "RandContextWindow",
     "RandContextWindowD",

@@ -222,7 +222,7 @@ class RandGridRegiond(Randomizable, _RegionMap):
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandGridRegiond:
         """Seed this transform and the array transform inside it."""
         super().set_random_state(seed, state)
-        self.region.set_random_state(seed, state)
+        self.region.set_random_state(state=self.R)  # only one of them draws, and seeding costs time
         return self
 
     def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:

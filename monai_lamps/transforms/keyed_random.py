@@ -65,9 +65,15 @@ def _hash_key(key: Tensor, stream: int, seed: int) -> Tensor:
 
 
 def _mix(word: Tensor) -> Tensor:
-    """A bijection of 32-bit words (held in int64) in which each input bit flips each output bit about half the time."""
-    word = word ^ (word >> 16)
-    word = (word * 0x21F0AAAD) & _MASK
-    word = word ^ (word >> 15)
-    word = (word * 0x735A2D97) & _MASK
-    return word ^ (word >> 15)
+    """A bijection of 32-bit words (held in int64) in which each input bit flips each output bit about half the time.
+
+    In place, as most of the time goes to memory.
+    """
+    word ^= word >> 16
+    word *= 0x21F0AAAD
+    word &= _MASK
+    word ^= word >> 15
+    word *= 0x735A2D97
+    word &= _MASK
+    word ^= word >> 15
+    return word

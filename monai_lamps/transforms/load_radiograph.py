@@ -14,9 +14,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from monai.config import DtypeLike, KeysCollection
 from monai.data import MetaTensor, get_track_meta
@@ -28,6 +31,9 @@ from monai_lamps.data.radiograph import read_radiograph
 
 __all__ = ["LoadRadiograph", "LoadRadiographD", "LoadRadiographDict", "LoadRadiographd"]
 
+#: from a file name to (H, W) float32 pixels in [0, 1] and meta data of primitives
+Reader = Callable[[str | os.PathLike[str]], tuple[npt.NDArray[np.float32], dict[str, Any]]]
+
 
 class LoadRadiograph(Transform):
     """Load a PNG, JPEG, DICOM or NIfTI radiograph as one channel with rows downwards and bone bright.
@@ -38,8 +44,10 @@ class LoadRadiograph(Transform):
 
     Args:
         dtype: floating type of the output (torch or NumPy), default float32.
-        min_size: shortest allowed side in pixels.
-        max_aspect: largest allowed ratio of the long to the short side.
+        min_size: shortest allowed side in pixels, for the default reader.
+        max_aspect: largest allowed ratio of the long to the short side, for the default reader.
+        reader: what reads a file, with the signature of ``read_radiograph``, such as ``ArrayCache("CACHE").read``;
+            ``read_radiograph`` with the two limits by default.
 
     Returns of a call:
         (1, H, W) tensor in [0, 1], 0 = dark (air), 1 = bright (bone): a ``MetaTensor`` with ``filename_or_obj``,
@@ -58,17 +66,20 @@ class LoadRadiograph(Transform):
     backend = [TransformBackends.TORCH]
 
     def __init__(
-        self, dtype: DtypeLike | torch.dtype = torch.float32, min_size: int = 32, max_aspect: float = 8.0
+        self,
+        dtype: DtypeLike | torch.dtype = torch.float32,
+        min_size: int = 32,
+        max_aspect: float = 8.0,
+        reader: Reader | None = None,
     ) -> None:
         self.dtype: torch.dtype = get_equivalent_dtype(dtype, torch.Tensor)
         if not self.dtype.is_floating_point:
             raise TypeError(f"dtype must be floating because pixels lie in [0, 1], got {dtype}; use torch.float32")
-        self.min_size = min_size
-        self.max_aspect = max_aspect
+        self.reader: Reader = reader or partial(read_radiograph, min_size=min_size, max_aspect=max_aspect)
 
     def __call__(self, filename: str | os.PathLike[str]) -> torch.Tensor:
         """Load one file, see the class."""
-        pixels, meta = read_radiograph(filename, min_size=self.min_size, max_aspect=self.max_aspect)
+        pixels, meta = self.reader(filename)
         image = torch.from_numpy(pixels)[None].to(self.dtype)
         if not get_track_meta():
             return image
@@ -82,9 +93,10 @@ class LoadRadiographd(MapTransform):
     Args:
         keys: keys of the file names.
         dtype: floating type of the output, default float32.
-        min_size: shortest allowed side in pixels.
-        max_aspect: largest allowed ratio of the long to the short side.
+        min_size: shortest allowed side in pixels, for the default reader.
+        max_aspect: largest allowed ratio of the long to the short side, for the default reader.
         allow_missing_keys: do not raise when a key is missing.
+        reader: what reads a file, see :class:`LoadRadiograph`.
 
     Raises:
         KeyError: when a key is missing and ``allow_missing_keys`` is false.
@@ -100,9 +112,10 @@ class LoadRadiographd(MapTransform):
         min_size: int = 32,
         max_aspect: float = 8.0,
         allow_missing_keys: bool = False,
+        reader: Reader | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.loader = LoadRadiograph(dtype=dtype, min_size=min_size, max_aspect=max_aspect)
+        self.loader = LoadRadiograph(dtype=dtype, min_size=min_size, max_aspect=max_aspect, reader=reader)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the file of each key, see the class."""

@@ -21,7 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from monai_lamps.transforms.cells import check_cell
-from monai_lamps.transforms.elastic import elastic_std, lattice_shape, smooth_noise, warp
+from monai_lamps.transforms.elastic import (
+    add_smooth_noise,
+    affine_grid,
+    affine_map,
+    elastic_std,
+    lattice_shape,
+    lattice_weights,
+    warp,
+)
 from monai_lamps.transforms.keyed_random import keyed_uniform
 
 __all__ = ["PhotometricAugment"]
@@ -39,7 +47,7 @@ class PhotometricAugment(nn.Module):
     with alpha 30, sigma 6, alpha_affine 20). Lengths are in px at a cell of 32 px and scale with ``cell / 32``.
 
     Deviations: images stay float in [0, 1] where the released code rounds to 8 bit; the elastic field is drawn on a
-    lattice (same strength and correlation, see :py:func:`smooth_noise`) and sampled together with the affine map in
+    lattice (same strength and correlation, see :py:func:`add_smooth_noise`) and sampled together with the affine map in
     one interpolation instead of two; the affine map is drawn as the backward map (the same distribution to first
     order); in 3-D the elastic strength in px is that of 2-D.
 
@@ -128,17 +136,28 @@ class PhotometricAugment(nn.Module):
 
     def apply_params(self, x: Tensor, params: dict[str, Tensor]) -> Tensor:
         """Apply drawn parameters; deterministic. Shapes as in :py:meth:`forward` and :py:meth:`draw`."""
-        view = (-1, *[1] * (x.ndim - 1))
+        x = x.clamp(0, 1)  # a copy: the steps write into it
         if self.brightness_prob > 0:
-            x = (x * params["contrast"].view(view) + params["brightness"].view(view)).clamp(0, 1)
+            for rows in _chosen((params["contrast"] != 1) | (params["brightness"] != 0)):
+                contrast, brightness = (_like(params[name][rows], x) for name in ("contrast", "brightness"))
+                x[rows] = (x[rows] * contrast).add_(brightness).clamp_(0, 1)
         if self.blur_prob > 0:
-            x = _blur(x, params["taps"])
+            for rows in _chosen(params["taps"].amax(1) < 1):
+                x[rows] = _blur(x[rows], params["taps"][rows])
         if self.elastic_prob > 0:
-            scale = self.cell / 32
-            std = elastic_std(self.alpha, self.sigma) * scale
-            shift = smooth_noise(params["noise"], x.shape[2:], self.sigma * scale) * std
-            x = torch.where(params["elastic"].view(view), warp(x, shift, params["corners"]), x)
-        return x.clamp(0, 1)
+            weights = lattice_weights(x.shape[2:], self.sigma * self.cell / 32, x)
+            for rows in _chosen(params["elastic"]):
+                moved = self._deform(x[rows], params["corners"][rows], params["noise"][rows], weights)
+                x[rows] = torch.where(_like(params["elastic"][rows], x), moved, x[rows])
+        return x.clamp_(0, 1)
+
+    def _deform(self, x: Tensor, corners: Tensor, noise: Tensor, weights: list[Tensor]) -> Tensor:
+        """Elastic and affine deformation: each point moves by the smooth noise, and then with the affine map."""
+        matrix, offset = affine_map(corners, x.shape[2:])
+        strength = elastic_std(self.alpha, self.sigma) * self.cell / 32
+        through_map = (matrix.mT * strength) @ noise.flatten(2)
+        grid = affine_grid(matrix, offset, x.shape[2:])
+        return warp(x, add_smooth_noise(grid, through_map.view_as(noise), weights))
 
     @torch.no_grad()
     def forward(self, x: Tensor, key: Tensor, stream: int = 0) -> Tensor:
@@ -175,18 +194,39 @@ class PhotometricAugment(nn.Module):
         )
 
 
+def _chosen(mask: Tensor) -> list[slice]:
+    """The rows of a batch to work on: the chosen samples one by one, or all at once where asking would wait.
+
+    On a CPU a step is done for the samples that drew it only, each alone: one image fits into a core's own cache, a
+    batch does not. An accelerator would have to wait until the mask is known, so there a step is done for the whole
+    batch; its parameters leave the samples as they are that did not draw it.
+    """
+    if mask.device.type != "cpu":
+        return [slice(None)]
+    return [slice(row, row + 1) for row in mask.nonzero().flatten().tolist()]
+
+
+def _like(value: Tensor, x: Tensor) -> Tensor:
+    """A number per sample, (B,), as one that broadcasts over (B, C, *spatial)."""
+    return value.view(-1, *[1] * (x.ndim - 1))
+
+
 def _blur(x: Tensor, taps: Tensor) -> Tensor:
     """Convolve each sample of (B, C, *spatial) with its own kernel (B, K) along every axis, mirrored at the borders.
 
-    A sum of K shifted copies: on a CPU faster than a grouped convolution, and the same in any number of dimensions.
+    A sum of K shifted copies: on a CPU faster than a convolution, and the same in any number of dimensions.
     """
-    n, width = x.ndim - 2, taps.shape[1]
+    n = x.ndim - 2
+    if taps.device.type == "cpu":  # leave out what is zero in all kernels; elsewhere the host would have to wait
+        spare = (taps.shape[1] - int((taps > 0).any(0).sum())) // 2
+        taps = taps[:, spare : taps.shape[1] - spare]
+    width = taps.shape[1]
     weight = taps.view(-1, width, *[1] * (n + 1)).unbind(1)
     out = F.pad(x, [width // 2] * (2 * n), mode="reflect")
     for axis in range(2, n + 2):
         side = x.shape[axis]
         total = out.narrow(axis, 0, side) * weight[0]
         for k in range(1, width):
-            total = torch.addcmul(total, out.narrow(axis, k, side), weight[k])
+            total.addcmul_(out.narrow(axis, k, side), weight[k])
         out = total
     return out

@@ -16,7 +16,10 @@ import json
 import logging
 import os
 import socket
+import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +27,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from PIL import Image
+from torch import nn
 
 from monai_lamps.bundle import (
     local_device,
@@ -31,6 +35,7 @@ from monai_lamps.bundle import (
     radiograph_datalist,
     start_processes,
     stop_processes,
+    synchronize_batch_norm,
 )
 
 _WORLD = 2
@@ -130,3 +135,89 @@ def test_the_device_is_the_processes_own_gpu_or_the_cpu(monkeypatch: pytest.Monk
     assert local_device() == torch.device("cuda", 3)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert local_device() == torch.device("cpu")
+
+
+@pytest.fixture
+def joined(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """As if torchrun had started this process as the first of two; holds what the group was made with."""
+    calls: dict[str, Any] = {}
+
+    def join(backend: str, **settings: Any) -> None:
+        calls.update(backend=backend, **settings)
+
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCHELASTIC_ERROR_FILE", raising=False)
+    monkeypatch.setattr(dist, "init_process_group", join)
+    monkeypatch.setattr(dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: calls.update(set_device=device))
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    return calls
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_nccl_is_bound_to_the_processes_own_gpu(device: str, joined: dict[str, Any]) -> None:
+    start_processes(device, timeout_minutes=2)
+    own = torch.device("cuda", 1)
+    assert joined == {"backend": "nccl", "timeout": timedelta(minutes=2), "device_id": own, "set_device": own}
+
+
+def test_a_timeout_that_is_not_positive_is_refused(joined: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"dist_timeout_minutes got 0, expected a positive number, for example 30"):
+        start_processes("cpu", timeout_minutes=0)
+    assert not joined
+
+
+@pytest.mark.parametrize(("threads", "warned"), [(1, True), (4, False)])
+def test_cores_that_are_left_idle_are_named_with_the_mend(
+    threads: int,
+    warned: bool,
+    joined: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    start_processes("cpu")
+    assert joined["backend"] == "gloo"
+    message = (
+        "2 processes with 1 threads each leave cores idle: this machine has 8. Start with OMP_NUM_THREADS=4 torchr"
+    )
+    assert (message in caplog.text) == warned
+
+
+def test_what_ends_a_process_is_printed_and_handed_to_torchrun(
+    joined: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    start_processes("cpu")
+    error = ValueError("a value that is wrong")
+    sys.excepthook(ValueError, error, None)
+    assert capsys.readouterr().err == "ValueError: a value that is wrong\n"
+    told = json.loads((tmp_path / "error.json").read_text())
+    assert told["message"] == "ValueError: a value that is wrong"
+    assert isinstance(told["timestamp"], int)
+
+
+def test_batch_normalisation_is_synchronized_on_gpus_and_keeps_its_names_and_tensors() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    names, weight, mean = list(network.state_dict()), network[1].weight, network[1].running_mean
+    synchronized = synchronize_batch_norm(network, "cuda:0")
+    assert synchronized is network
+    assert isinstance(network[1], nn.SyncBatchNorm)
+    assert (list(network.state_dict()), network[1].weight, network[1].running_mean) == (names, weight, mean)
+
+
+def test_batch_normalisation_on_cpus_is_left_alone_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(4))
+    assert synchronize_batch_norm(network, "cpu") is network
+    assert type(network[0]) is nn.BatchNorm2d
+    assert "batch normalisation sees only each process's share of the batch" in caplog.text
+    assert "--encoder_args \"{'norm': ['group', {'num_groups': 32}]}\"" in caplog.text
+
+
+def test_a_network_without_batch_normalisation_is_not_touched(caplog: pytest.LogCaptureFixture) -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    assert synchronize_batch_norm(network, "cpu") is network
+    assert not caplog.text

@@ -105,7 +105,8 @@ def test_a_given_datalist_takes_precedence_and_no_folder_is_scanned(folder: Path
 
 
 def test_without_folder_and_datalist_both_options_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE\."):
+    message = r"no data: give --dataset_dir FOLDER with radiographs, or --datalist FILE, or --cache CACHE\."
+    with pytest.raises(ValueError, match=message):
         radiograph_datalist("", "", tmp_path)
 
 

@@ -18,8 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+
+from monai_lamps.data.index import index_folder
 
 HEIGHT, WIDTH = 40, 56
 
@@ -73,3 +76,33 @@ def save_dicom() -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def film() -> Callable[[Path, int], Path]:
+    """Save a small radiograph unlike those of other seeds."""
+
+    def save(path: Path, seed: int) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (34, 40), dtype=np.uint8)).save(path)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def films(tmp_path: Path, film: Callable[[Path, int], Path]) -> Path:
+    """Twelve sound radiographs of four patients."""
+    for number in range(12):
+        film(tmp_path / "films" / f"p{number // 3}" / f"{number:02d}.png", number)
+    return tmp_path / "films"
+
+
+@pytest.fixture
+def index() -> Callable[..., Path]:
+    """Index a folder in this process, quietly."""
+
+    def make(folder: Path, out: Path, **options: Any) -> Path:
+        return index_folder(folder, out, **{"workers": 0, "progress": False, **options})
+
+    return make

@@ -14,36 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from monai_lamps.data.__main__ import main
-from monai_lamps.data.index import index_folder
 
 Make = Callable[..., Any]
 
 
-def film(path: Path, seed: int) -> Path:
-    """A small radiograph unlike those of other seeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (34, 40), dtype=np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture
-def films(tmp_path: Path) -> Path:
-    """Twelve sound radiographs of four patients."""
-    for number in range(12):
-        film(tmp_path / "films" / f"p{number // 3}" / f"{number:02d}.png", number)
-    return tmp_path / "films"
-
-
-def index(folder: Path, out: Path, **options: Any) -> Path:
-    return index_folder(folder, out, **{"workers": 0, "progress": False, **options})
-
-
-def test_the_command_indexes_a_folder(films: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_command_indexes_a_folder(
+    films: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, index: Make, film: Make
+) -> None:
     film(films / "masks" / "m.png", 99)
     arguments = [
         "index",

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from monai.transforms import Compose, MapTransform, RandGaussianNoised, Randomiz
 from torch.utils.data import Subset
 
 from monai_lamps.data.dataset import RadiographDataset, root_cause
+from monai_lamps.data.packed import PackedItems
 from monai_lamps.data.rejects import RejectLog
 from monai_lamps.data.sampler import ResumableBatchSampler
 
@@ -148,6 +150,24 @@ def test_rejects_of_other_files_in_the_same_log_do_not_count(tmp_path: Path) -> 
     log = RejectLog(tmp_path / "rejected.csv")
     log.extend((f"elsewhere{number}.png", "bad") for number in range(30))
     assert RadiographDataset(files(tmp_path, bad={1}), Loadd(), rejects=log)[0, 1]["index"] != 1
+
+
+def test_rejects_are_counted_in_any_order_by_whichever_worker_without_a_list_of_names(tmp_path: Path) -> None:
+    data = PackedItems({"image": f"/films/{number:05d}.png"} for number in range(4000))
+    datasets = [
+        RadiographDataset(data, Loadd(), rejects=RejectLog(tmp_path / "r.csv"), max_reject=0.005) for _ in range(2)
+    ]
+    RejectLog(tmp_path / "r.csv").add("/films/elsewhere.png", "no item of these")
+    tracemalloc.start()
+    datasets[0]._reject(0, ValueError("bad"))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100_000  # 4000 names are 280 kB
+    for number, item in enumerate([3999, 7, 1234, 7, 2500, *range(100, 115)]):
+        datasets[number % 2]._reject(item, ValueError("bad"))
+    with pytest.raises(RuntimeError, match=r"21 of 4000 samples could not be loaded, more than max_reject=0\.5%"):
+        datasets[1]._reject(115, ValueError("bad"))
+    assert [dataset._rejected() for dataset in datasets] == [21, 21]
 
 
 def test_one_bad_file_is_always_allowed_but_not_the_only_one(tmp_path: Path) -> None:

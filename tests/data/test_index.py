@@ -29,25 +29,6 @@ from monai_lamps.data.rejects import RejectLog
 Make = Callable[..., Any]
 
 
-def film(path: Path, seed: int) -> Path:
-    """A small radiograph unlike those of other seeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (34, 40), dtype=np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture
-def films(tmp_path: Path) -> Path:
-    """Twelve sound radiographs of four patients."""
-    for number in range(12):
-        film(tmp_path / "films" / f"p{number // 3}" / f"{number:02d}.png", number)
-    return tmp_path / "films"
-
-
-def index(folder: Path, out: Path, **options: Any) -> Path:
-    return index_folder(folder, out, **{"workers": 0, "progress": False, **options})
-
-
 def everything(datalist: Path) -> list[dict[str, Any]]:
     return [item for key in ("training", "validation", "test") for item in load_datalist(datalist, key)]
 
@@ -57,7 +38,7 @@ def names(items: list[dict[str, Any]]) -> list[str]:
 
 
 def test_good_files_are_listed_and_bad_ones_set_aside_with_their_reason(
-    films: Path, tmp_path: Path, save_dicom: Make, picture: Make
+    films: Path, tmp_path: Path, save_dicom: Make, picture: Make, index: Make, film: Make
 ) -> None:
     bad = {
         "empty.png": b"",
@@ -100,7 +81,7 @@ def test_good_files_are_listed_and_bad_ones_set_aside_with_their_reason(
     assert "11 unreadable, 1 duplicates" in json.loads(datalist.read_text())["description"]
 
 
-def test_the_datalist_has_sizes_sources_and_relative_paths(films: Path, tmp_path: Path) -> None:
+def test_the_datalist_has_sizes_sources_and_relative_paths(films: Path, tmp_path: Path, index: Make) -> None:
     datalist = index(films, tmp_path / "out", seed=5)
     content = json.loads(datalist.read_text())
     assert (datalist.name, content["name"], content["source"], content["settings"]["seed"]) == (
@@ -125,7 +106,7 @@ def test_by_default_the_index_goes_to_the_current_folder(
     assert index_folder(".", workers=0, progress=False) == Path("films_index/datalist.json")
 
 
-def test_the_output_is_the_same_every_time_and_everywhere(films: Path, tmp_path: Path) -> None:
+def test_the_output_is_the_same_every_time_and_everywhere(films: Path, tmp_path: Path, index: Make) -> None:
     first, again = index(films, tmp_path / "a"), index(films, tmp_path / "b")
     assert first.read_bytes() == again.read_bytes()
     far = index(films, tmp_path / "x" / "y" / "z" / "out", validation=0.3)
@@ -134,7 +115,10 @@ def test_the_output_is_the_same_every_time_and_everywhere(films: Path, tmp_path:
         assert load_datalist(far, key) == load_datalist(near, key)
 
 
-def test_parallel_equals_serial(films: Path, tmp_path: Path) -> None:
+def test_parallel_equals_serial(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: Make, film: Make
+) -> None:
+    monkeypatch.setattr(verify, "_WORTH", 1)
     for number in range(12, 40):
         film(films / "more" / f"{number}.png", number)
     (films / "more" / "bad.png").write_bytes(b"bad")
@@ -151,7 +135,7 @@ def patients(datalist: Path) -> dict[str, set[str]]:
     return {key: {i["patient"] for i in load_datalist(datalist, key)} for key in ("training", "validation", "test")}
 
 
-def test_patients_of_a_pattern_are_never_split(films: Path, tmp_path: Path) -> None:
+def test_patients_of_a_pattern_are_never_split(films: Path, tmp_path: Path, index: Make) -> None:
     for seed in range(5):
         found = patients(index(films, tmp_path / f"{seed}", pattern=r"(p\d)/", validation=0.3, test=0.3, seed=seed))
         assert sorted(p for section in found.values() for p in section) == ["p0", "p1", "p2", "p3"]
@@ -160,7 +144,7 @@ def test_patients_of_a_pattern_are_never_split(films: Path, tmp_path: Path) -> N
     assert {item["patient"] for item in everything(whole)} == {"p0", "p1", "p2", "p3"}
 
 
-def test_a_table_gives_patients_and_splits_by_path_or_name(films: Path, tmp_path: Path) -> None:
+def test_a_table_gives_patients_and_splits_by_path_or_name(films: Path, tmp_path: Path, index: Make) -> None:
     table = tmp_path / "patients.csv"
     table.write_text("\ufefffile,patient,split\np0/00.png,A,test\n01.png,A,\n02.png, B ,val\n09.png,,train\n")
     datalist = index(films, tmp_path / "out", patients_csv=table, pattern=r"(p\d)/", validation=0.0)
@@ -171,7 +155,7 @@ def test_a_table_gives_patients_and_splits_by_path_or_name(films: Path, tmp_path
     assert not any("split" in item for item in everything(datalist))
 
 
-def test_dicom_headers_give_patients_unless_a_pattern_does(tmp_path: Path, save_dicom: Make) -> None:
+def test_dicom_headers_give_patients_unless_a_pattern_does(tmp_path: Path, save_dicom: Make, index: Make) -> None:
     (tmp_path / "films").mkdir()
     for number in range(6):
         stored = np.random.default_rng(number).integers(0, 255, (40, 40), dtype=np.uint8)
@@ -183,7 +167,7 @@ def test_dicom_headers_give_patients_unless_a_pattern_does(tmp_path: Path, save_
 
 
 def test_dicom_objects_without_an_image_do_not_count_as_unreadable(
-    films: Path, tmp_path: Path, save_dicom: Make, picture: Make
+    films: Path, tmp_path: Path, save_dicom: Make, picture: Make, index: Make
 ) -> None:
     dataset = pydicom.dcmread(save_dicom(films / "report.dcm", picture()))
     for name in ("PixelData", "Rows", "Columns"):
@@ -195,7 +179,7 @@ def test_dicom_objects_without_an_image_do_not_count_as_unreadable(
     assert "0 unreadable, 1 duplicates or without an image" in json.loads(datalist.read_text())["description"]
 
 
-def test_side_files_hidden_files_and_excluded_ones_are_passed_over(films: Path) -> None:
+def test_side_files_hidden_files_and_excluded_ones_are_passed_over(films: Path, film: Make) -> None:
     for name in (
         "labels.csv",
         "README",
@@ -217,7 +201,7 @@ def test_side_files_hidden_files_and_excluded_ones_are_passed_over(films: Path) 
     assert len(find_files(films, ["masks/*", "*.gz", "p0/*"])) == 9
 
 
-def test_links_to_folders_are_followed_once(films: Path, tmp_path: Path) -> None:
+def test_links_to_folders_are_followed_once(films: Path, tmp_path: Path, film: Make) -> None:
     (films / "loop").symlink_to(films)
     film(tmp_path / "elsewhere" / "x.png", 50)
     (films / "linked").symlink_to(tmp_path / "elsewhere")
@@ -225,7 +209,7 @@ def test_links_to_folders_are_followed_once(films: Path, tmp_path: Path) -> None
     assert "linked/x.png" in find_files(films)
 
 
-def test_too_many_unreadable_files_stop_with_the_reason(films: Path, tmp_path: Path) -> None:
+def test_too_many_unreadable_files_stop_with_the_reason(films: Path, tmp_path: Path, index: Make, film: Make) -> None:
     (films / "bad.png").write_bytes(b"")
     message = (
         r"1 of 13 files in '.*films' cannot be used, more than the allowed 5% \(first: .*films/bad.png: empty file "
@@ -241,7 +225,7 @@ def test_too_many_unreadable_files_stop_with_the_reason(films: Path, tmp_path: P
 
 
 def test_what_cannot_work_is_refused_before_anything_is_read(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: Make
 ) -> None:
     monkeypatch.setattr(verify, "read_radiograph", lambda path: pytest.fail("a file was read"))
     (tmp_path / "empty").mkdir()
@@ -268,7 +252,7 @@ def test_what_cannot_work_is_refused_before_anything_is_read(
             index(**{"folder": films, "out": tmp_path / "out", **options})
 
 
-def test_a_folder_without_any_readable_radiograph_says_where_the_reasons_are(tmp_path: Path) -> None:
+def test_a_folder_without_any_readable_radiograph_says_where_the_reasons_are(tmp_path: Path, index: Make) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"holds no readable radiograph; '.*rejected.csv' gives the reason"):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from monai_lamps.data import rejects
 from monai_lamps.data.rejects import RejectLog
 
 
@@ -31,6 +32,35 @@ def test_a_file_is_recorded_once_with_its_first_reason(tmp_path: Path) -> None:
     assert (log.files(), len(log)) == ({"a.png", "b.png"}, 2)
     with open(log.path, newline="") as handle:
         assert next(csv.reader(handle)) == ["file", "reason"]
+
+
+def test_what_another_process_adds_is_seen_and_what_was_read_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = RejectLog(tmp_path / "r.csv"), RejectLog(tmp_path / "r.csv")
+    mine.extend((f"{number}.png", "x") for number in range(1000))
+    assert len(other) == 1000
+    parsed: list[int] = []
+    parse = rejects._rows
+    monkeypatch.setattr(rejects, "_rows", lambda content, start: parsed.append(len(content)) or parse(content, start))
+    assert mine.add("late.png", "y")
+    assert other.rows(start=1000) == [("late.png", "y")]
+    assert not other.add("late.png", "z")
+    assert sum(parsed) < 20_000  # of the 12 kB each of the two would read at every call
+    assert max(parsed[1:]) < 20
+
+
+def test_a_list_that_was_made_anew_is_not_mistaken_for_the_one_read_before(tmp_path: Path) -> None:
+    log = RejectLog(tmp_path / "r.csv")
+    for content in ("file,reason\na.png,x\n", "file,reason\nb.png,y\n", "c.png,z\n", "file,reason\nd.png,cut sho", ""):
+        log.path.write_text(content)
+        expected = [tuple(line.split(",")) for line in content.splitlines() if line != "file,reason"]
+        assert log.rows() == expected
+        assert log.files() == {file for file, _ in expected}
+    log.path.unlink()
+    assert log.rows() == []
+    assert log.add("file", "a file may be called that")
+    assert log.rows() == [("file", "a file may be called that")]
 
 
 def test_a_resumed_run_knows_what_was_recorded_before(tmp_path: Path) -> None:

@@ -10,72 +10,99 @@
 # limitations under the License.
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from monai_lamps.data import verify
+from monai_lamps.data import processes, verify
 from monai_lamps.data.verify import verify_file, verify_files
 
 Make = Callable[..., Any]
 
+READER = """
+import os
+from monai_lamps.data.verify import verify_file as verify
 
-def film(path: Path, seed: int) -> Path:
-    """A small radiograph unlike those of other seeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (34, 40), dtype=np.uint8)).save(path)
-    return path
+def verify_file(path):
+    return os._exit(11) if "deadly" in str(path) else {**verify(path), "process": os.getpid()}
+"""
 
 
 @pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that inherit what a test has patched, and end at a file named deadly."""
-    read = verify.read_radiograph
-
-    def deadly(path: Any) -> Any:
-        if "deadly" in str(path):
-            os._exit(11)
-        if "greedy" in str(path):
-            raise MemoryError
-        return read(path)
-
-    context = multiprocessing.get_context("fork")
-    monkeypatch.setattr(context, "set_forkserver_preload", lambda modules: None)
-    monkeypatch.setattr(verify.multiprocessing, "get_context", lambda name: context)
-    monkeypatch.setattr(verify, "read_radiograph", deadly)
+def worthwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even the smallest file is worth a process."""
+    monkeypatch.setattr(verify, "_WORTH", 1)
 
 
-def test_a_file_that_ends_its_process_is_named_and_the_others_are_read(tmp_path: Path, forked: None) -> None:
+@pytest.fixture
+def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worthwhile: None) -> Iterator[None]:
+    """A decoder that ends its process at a file named deadly."""
+    (tmp_path / "deadly_reader.py").write_text(READER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(verify, "verify_file", __import__("deadly_reader").verify_file)
+    yield
+    del sys.modules["deadly_reader"]
+
+
+def test_a_file_that_ends_its_process_is_named_and_the_others_are_read(
+    tmp_path: Path, deadly: None, film: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     files = [film(tmp_path / f"{number:02d}.png", number) for number in range(40)]
     for number in (3, 37):
         files[number] = files[number].rename(tmp_path / f"{number}_deadly.png")
     results = verify_files(files, workers=2, progress=False)
     assert [path for path, _ in results] == files
     bad = {path.name: result["reason"] for path, result in results if "reason" in result}
-    assert set(bad) == {"3_deadly.png", "37_deadly.png"}
-    assert all("reading it ended the process" in reason for reason in bad.values())
+    assert bad == dict.fromkeys(
+        ["3_deadly.png", "37_deadly.png"], "reading it ended the process (exit status 11); remove it"
+    )
+    assert f"reading {files[3]} ended its process (exit status 11)" in caplog.text
+    assert len({result["process"] for _, result in results if "process" in result}) >= 2
 
 
-def test_a_file_that_needs_too_much_memory_is_set_aside(tmp_path: Path, forked: None) -> None:
-    assert "does not fit into memory" in verify_file(film(tmp_path / "greedy.png", 0))["reason"]
+def test_processes_give_what_this_one_gives(tmp_path: Path, worthwhile: None, film: Make) -> None:
+    files = [film(tmp_path / f"{number:02d}.png", number % 30) for number in range(40)]
+    files += [tmp_path / "missing.png"]
+    assert verify_files(files, workers=2, progress=False) == verify_files(files, workers=0, progress=False)
+
+
+def test_a_file_that_needs_too_much_memory_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(path: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(verify, "read_radiograph", greedy)
+    assert "does not fit into memory" in verify_file("greedy.png")["reason"]
 
 
 def test_where_no_process_can_start_this_one_verifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worthwhile: None, film: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = [film(tmp_path / f"{number:02d}.png", number) for number in range(20)]
-    context = multiprocessing.get_context("fork")
-    dying = partial(ProcessPoolExecutor, mp_context=context, initializer=os._exit, initargs=(1,))
-    monkeypatch.setattr(verify, "_pool", dying)
+    monkeypatch.setattr(processes, "_PROGRAM", "raise SystemExit(1)")
     results = verify_files(files, workers=2, progress=False)
     assert len(results) == 20
     assert not any("reason" in result for _, result in results)
-    assert "no further processes can be started" in caplog.text
+    assert "no further processes can be started (a reading process did not start (exit status 1))" in caplog.text
+
+
+@pytest.mark.parametrize(("size", "most", "expected"), [(15, 8, 0), (35, 8, 1), (300, 8, 8), (300, 2, 2), (300, 0, 0)])
+def test_processes_are_started_for_files_that_are_worth_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, most: int, expected: int
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(verify, "_WORTH", 100)
+    monkeypatch.setattr(verify, "verify_file", lambda path: {"reason": path.name})
+    monkeypatch.setattr(
+        verify,
+        "map_in_processes",
+        lambda function, chunks, workers, lost: used.append(workers) or ([function(p) for p in c] for c in chunks),
+    )
+    files = [tmp_path / f"{number}.png" for number in range(5)]
+    for file in files[:-1]:
+        file.write_bytes(bytes(size))
+    results = verify_files(files, workers=most, progress=False)
+    assert results == [(file, {"reason": file.name}) for file in files]
+    assert used == ([expected] if expected > 1 else [])

@@ -10,10 +10,13 @@
 # limitations under the License.
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 import torch
 from torch import nn
 
-from monai_lamps.handlers.evaluating import batch_to_device, evaluating
+from monai_lamps.handlers.evaluating import batch_to_device, evaluating, trainer_autocast
 
 
 def test_train_flags_and_random_state_are_as_before_and_gradients_are_off_inside() -> None:
@@ -42,6 +45,21 @@ def test_train_flags_come_back_after_an_error() -> None:
     except KeyError:
         pass
     assert method.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_look_computes_in_the_precision_of_the_trainer(dtype: torch.dtype) -> None:
+    engine = SimpleNamespace(autocast_dtype=dtype, state=SimpleNamespace(device=torch.device("cpu")))
+    layer = nn.Linear(2, 2)
+    with evaluating(layer, trainer_autocast(engine)):
+        assert layer(torch.zeros(1, 2)).dtype == dtype
+    assert layer(torch.zeros(1, 2)).dtype == torch.float32
+
+
+def test_an_engine_without_a_precision_computes_in_that_of_the_weights() -> None:
+    layer = nn.Linear(2, 2).double()
+    with evaluating(layer, trainer_autocast(SimpleNamespace())):
+        assert layer(torch.zeros(1, 2).double()).dtype == torch.float64
 
 
 def test_only_tensors_move_to_the_device() -> None:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from ignite.engine import Events
 
-from monai_lamps.handlers import RepresentationMonitor, collapse_figures
+from monai_lamps.handlers import RepresentationMonitor, collapse_figures, monitor
 
 Make = Callable[..., Any]
 
@@ -39,6 +39,47 @@ def test_readings_are_means_over_samples_and_embeddings_are_judged_together(
     assert figures == pytest.approx(
         {"validation/mean_pixel": float(images.mean()), **{f"collapse/{k}": v for k, v in expected.items()}}, rel=1e-5
     )
+
+
+class Drawing(torch.nn.Module):
+    """A careless method: what it answers depends on the global random state."""
+
+    def readings(self, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        return {"draw": torch.rand(())}
+
+    def embed(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return images[:, None], images * torch.rand(4)
+
+
+def test_the_figures_do_not_depend_on_the_random_state(batches: list[dict[str, Any]]) -> None:
+    watch, figures = RepresentationMonitor(batches), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        figures.append(watch.measure(Drawing()))
+    assert figures[0] == figures[1]
+
+
+def test_it_computes_in_the_precision_of_the_trainer_and_judges_in_float32(
+    trainer: Make, batches: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[torch.dtype] = []
+    judged: list[torch.dtype] = []
+
+    def judge(rows: torch.Tensor) -> dict[str, float]:
+        judged.append(rows.dtype)
+        return collapse_figures(rows)
+
+    monkeypatch.setattr(monitor, "collapse_figures", judge)
+    engine = trainer(epochs=1, length=1)
+    engine.autocast_dtype, engine.state.device = torch.bfloat16, torch.device("cpu")
+    engine.method.layer.register_forward_hook(lambda _module, _args, output: computed.append(output.dtype))
+    RepresentationMonitor(batches).attach(engine)
+    engine.go()
+    assert computed == [torch.float32] + 3 * [torch.bfloat16]  # the step, which this trainer does by hand, and the look
+    assert judged == [torch.float32]
+    expected = RepresentationMonitor(batches).measure(engine.method)
+    assert engine.state.metrics["collapse/feature_std"] != expected["collapse/feature_std"]
+    assert {k: v for k, v in engine.state.metrics.items() if k in expected} == pytest.approx(expected, rel=0.02)
 
 
 def test_looking_leaves_no_trace_in_the_training(trainer: Make, batches: list[dict[str, Any]]) -> None:

@@ -67,6 +67,21 @@ def test_it_is_always_the_same_batch_and_training_is_as_without_it(tmp_path: Pat
     assert watched.method.training
 
 
+def test_they_are_computed_in_the_precision_of_the_trainer(tmp_path: Path, trainer: Make) -> None:
+    engine, seen = trainer(epochs=1), []
+
+    def answer(batch: Any) -> dict[str, torch.Tensor]:
+        seen.append(engine.method.layer(batch["image"]).dtype)
+        return {"grey": torch.full((1, 2, 2), 0.5, dtype=seen[-1])}
+
+    engine.method.pictures = answer
+    engine.autocast_dtype, engine.state.device = torch.bfloat16, torch.device("cpu")
+    PictureHandler(tmp_path, [BATCH]).attach(engine)
+    engine.go()
+    assert seen == [torch.bfloat16]
+    assert np.asarray(Image.open(tmp_path / "epoch=0001_grey.png")).tolist() == [[128, 128], [128, 128]]
+
+
 def test_tensorboard_gets_them_at_the_iteration(tmp_path: Path, trainer: Make) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -18,7 +18,8 @@ import pytest
 from ignite.engine import Events
 from tqdm import tqdm
 
-from monai_lamps.handlers import ProgressHandler, TermMeansHandler, progress
+from monai_lamps.engines.flops import StepFlops
+from monai_lamps.handlers import ProgressHandler, TermMeansHandler, ThroughputHandler, progress, throughput
 from monai_lamps.handlers.progress import epoch_line
 
 Make = Callable[..., Any]
@@ -39,8 +40,21 @@ def test_an_epoch_is_said_as_a_person_would() -> None:
     }
     assert epoch_line(figures) == (
         "order: loss 5.21, order_accuracy 0.0312, validation order_accuracy 0.028, effective rank 12.3, "
-        "1234 images/s, waiting for data 3 %"
+        "1234 images/s, waiting for data 3 %, 3 GB"
     )
+
+
+@pytest.mark.parametrize(
+    ("flops", "share", "words"),
+    [
+        (3.456e14, 0.349, "346 TFLOP/s = 35 % of peak"),
+        (2.5e15, 0.5, "2.5 PFLOP/s = 50 % of peak"),
+        (1.2e9, 0.0123, "1.2 GFLOP/s = 1 % of peak"),
+        (4.56e6, 0.00012, "4.56 MFLOP/s = 0.012 % of peak"),
+    ],
+)
+def test_arithmetic_is_said_in_handy_units(flops: float, share: float, words: str) -> None:
+    assert epoch_line({"flops_per_second": flops, "share_of_peak": share}) == words
 
 
 def test_several_objectives_are_told_apart_and_nothing_measured_says_nothing() -> None:
@@ -92,6 +106,49 @@ def test_the_bar_shows_loss_and_speed_and_is_closed_at_the_end(
     assert f"loss={engine.losses[1]:.4g}" in shown
     assert "images/s=" in shown
     assert not tqdm._instances
+
+
+class Steady:
+    """A clock that lets 2 seconds pass at every look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 2.0
+        return self.now
+
+
+def watched(trainer: Make, length: int, **kwargs: Any) -> Any:
+    """A trainer whose throughput is measured: 5 images in 6 seconds, each 2 * 4 * 3 FLOPs forward and as many back."""
+    engine, measuring = trainer(epochs=1, length=length), ThroughputHandler(Steady(), StepFlops(lambda *_: 400.0))
+    for handler in (measuring, ProgressHandler(interval=2, throughput=measuring, **kwargs)):
+        handler.attach(engine)
+    return engine
+
+
+def test_the_bar_shows_how_fast_the_run_has_been_since_it_last_moved(
+    trainer: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throughput, "peak_memory_gb", lambda: 1.25)
+    watched(trainer, 6, bar=True).go()
+    shown = capsys.readouterr().err
+    # a step takes 6 seconds by the clock (start of the batch, its end, end of the step) and has 5 images
+    assert "[4/6]" in shown
+    assert shown.count("images/s=0.833, waiting=33%, memory=1.25GB, of peak=10%") >= 2
+
+
+def test_the_line_between_epochs_has_the_same_figures(
+    trainer: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throughput, "peak_memory_gb", lambda: 1.25)
+    with caplog.at_level(logging.INFO, logger="monai_lamps"):
+        engine = watched(trainer, 6, bar=False, seconds=0.0).go()
+    (line,) = [r.getMessage() for r in caplog.records if "step 4/6" in r.getMessage()]
+    assert line == (
+        f"epoch 1/1, step 4/6: loss {engine.losses[3]:.4g}, 0.833 images/s, waiting for data 33 %, 1.25 GB, "
+        "4e-05 MFLOP/s = 10 % of peak"
+    )
 
 
 def test_other_ranks_are_silent(

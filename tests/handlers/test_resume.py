@@ -22,6 +22,7 @@ import torch
 from ignite.engine import Events
 
 from monai_lamps.handlers import CheckpointError, CheckpointHandler, HistoryHandler, ResumeHandler, list_checkpoints
+from monai_lamps.handlers import resume as module
 from monai_lamps.handlers.checkpoint_file import sidecar_path
 
 IDENTITY = {"method": "tiny", "encoder": {"name": "linear"}}
@@ -117,6 +118,34 @@ def test_auto_skips_a_sealed_pickle_with_code(folder: Path, trainer: Make, caplo
     sidecar_path(newest).write_text(json.dumps(sidecar))
     assert prepare(trainer(), folder).find() == folder / "step=000000004.pt"
     assert "could run code" in caplog.text
+
+
+@pytest.mark.parametrize("resume", ["auto", "step=000000008.pt"])
+def test_a_checkpoint_is_examined_once_and_again_only_when_it_has_changed(
+    folder: Path, trainer: Make, monkeypatch: pytest.MonkeyPatch, resume: str
+) -> None:
+    newest = folder / "step=000000008.pt"
+    calls: list[str] = []
+
+    def counted(function: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        return lambda path: calls.append(function.__name__) or function(path)
+
+    for name in ("verify_checkpoint", "read_checkpoint"):
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    engine = trainer(epochs=2)
+    handler = prepare(engine, folder, folder / resume if resume != "auto" else resume)
+    assert handler.find() == newest
+    engine.go()
+    assert handler.resumed_from == newest
+    assert calls == ["verify_checkpoint", "read_checkpoint", "read_checkpoint"]
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    if resume == "auto":
+        assert handler.find() == folder / "step=000000004.pt"
+    else:
+        with pytest.raises(CheckpointError, match="is damaged"):
+            handler.find()
 
 
 def test_auto_with_only_damaged_ones_starts_anew_with_a_warning(

@@ -20,7 +20,15 @@ import pytest
 from ignite.engine import Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from monai_lamps.handlers import CheckpointHandler, ResumeHandler, TensorBoardMetrics, TermMeansHandler, tensorboard
+from monai_lamps.engines.flops import StepFlops
+from monai_lamps.handlers import (
+    CheckpointHandler,
+    ResumeHandler,
+    TensorBoardMetrics,
+    TermMeansHandler,
+    ThroughputHandler,
+    tensorboard,
+)
 
 Make = Callable[..., Any]
 
@@ -47,6 +55,22 @@ def test_terms_readings_and_rates_every_nth_step_and_figures_of_epochs(tmp_path:
     means = [sum(engine.losses[:4]) / 4, sum(engine.losses[4:]) / 4]
     assert found["loss/total"] == [(4, pytest.approx(means[0])), (8, pytest.approx(means[1]))]
     assert [step for step, _ in found["loss/order"]] == [4]
+
+
+def test_how_fast_the_run_is_is_written_between_epochs_and_for_them(tmp_path: Path, trainer: Make) -> None:
+    engine, now = trainer(epochs=1, length=4), [0.0]
+    engine.hook = lambda e: now.__setitem__(0, now[0] + e.state.iteration)
+    throughput = ThroughputHandler(lambda: now[0], StepFlops(rate=lambda *_: 480.0))  # 240 FLOPs a step
+    for handler in (throughput, TensorBoardMetrics(tmp_path, iteration_log=2, throughput=throughput)):
+        handler.attach(engine)
+    engine.go()
+    found = curves(tmp_path)
+    assert found["step/images_per_second"] == [(2, pytest.approx(10 / 3)), (4, pytest.approx(10 / 7))]
+    assert found["step/share_of_peak"] == [(2, pytest.approx(1 / 3)), (4, pytest.approx(1 / 7))]
+    assert found["step/data_wait_share"] == [(2, 0.0), (4, 0.0)]
+    assert found["share_of_peak"] == [(4, pytest.approx(1 / 5))]
+    names = {"images_per_second", "data_wait_share", "peak_memory_gb", "flops_per_second", "share_of_peak"}
+    assert names | {f"step/{name}" for name in names} <= set(found)
 
 
 def test_curves_of_a_resumed_run_do_not_overlap(tmp_path: Path, trainer: Make) -> None:

@@ -114,6 +114,16 @@ def test_the_limits_reach_the_reader(film: Path) -> None:
         LoadRadiographd("image", min_size=41)({"image": film})
 
 
+def test_another_reader_takes_the_place_of_the_files_own(film: Path) -> None:
+    def reader(filename: Any) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        return np.full((2, 3), 0.5, dtype=np.float32), {"format": "cache", "of": Path(filename).name}
+
+    image = LoadRadiograph(reader=reader)("nowhere/film.png")
+    assert torch.equal(image.as_tensor(), torch.full((1, 2, 3), 0.5))
+    assert (image.meta["format"], image.meta["of"]) == ("cache", "film.png")
+    assert torch.equal(LoadRadiographd("image", reader=reader)({"image": film})["image"], image)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_it_works_in_compose_and_a_data_loader(tmp_path: Path, film: Path, workers: int) -> None:
     transform = Compose([LoadRadiographd("image"), Resized("image", (20, 28))])

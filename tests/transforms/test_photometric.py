@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_lamps.transforms import PhotometricAugment
+from monai_lamps.transforms import PhotometricAugment, photometric
+from monai_lamps.transforms.elastic import elastic_std, lattice_weights
 
 NEVER: dict[str, Any] = {"brightness_prob": 0.0, "blur_prob": 0.0, "elastic_prob": 0.0}
 ALWAYS: dict[str, Any] = {"brightness_prob": 1.0, "blur_prob": 1.0, "elastic_prob": 1.0}
@@ -54,6 +55,79 @@ def test_a_sample_is_augmented_alike_in_any_batch(keys: list[int], stream: int) 
     together = augment(x, key, stream)
     for i in range(3):
         assert torch.allclose(augment(x[i : i + 1], key[i : i + 1], stream)[0], together[i], atol=1e-5)
+
+
+def test_drawn_parameters_are_applied_to_a_sample_bit_for_bit_alike_in_any_batch() -> None:
+    x, key = images(12, 2, 40, 36), torch.arange(12)
+    augment = PhotometricAugment(16)
+    params = augment.draw(key, x.shape[2:])
+    together = augment.apply_params(x, params)
+    for i in range(12):
+        alone = augment.apply_params(x[i : i + 1], {name: value[i : i + 1] for name, value in params.items()})
+        assert torch.equal(alone[0], together[i])
+
+
+@pytest.mark.parametrize("shape", [(10, 2, 24, 30), (10, 1, 14, 12, 16)])
+def test_all_samples_at_once_with_masks_is_the_same_as_the_chosen_ones_alone(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, key = images(*shape), torch.arange(10)
+    augment = PhotometricAugment(16)
+    alone = augment(x, key)
+    monkeypatch.setattr(photometric, "_chosen", lambda mask: [slice(None)])
+    assert torch.allclose(augment(x, key), alone, atol=1e-6)
+
+
+def test_only_the_samples_that_drew_a_step_are_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    original = photometric.warp
+
+    def counted(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        return original(x, grid)
+
+    monkeypatch.setattr(photometric, "warp", counted)
+    x, key = images(20, 1, 16, 16), torch.arange(20)
+    augment = PhotometricAugment(16)
+    augment(x, key)
+    assert seen == [1] * int(augment.draw(key, (16, 16))["elastic"].sum())
+
+
+def test_nothing_is_read_back_from_a_device_that_would_have_to_wait() -> None:
+    x = torch.empty(3, 1, 24, 24, device="meta")  # holds no numbers, so reading one raises
+    augment = PhotometricAugment(16, **ALWAYS)
+    params = augment.draw(torch.arange(3, device="meta"), x.shape[2:])
+    with pytest.raises(RuntimeError, match="meta"):
+        params["elastic"].tolist()
+    assert augment.apply_params(x, params).shape == x.shape
+
+
+def test_the_batch_that_is_given_stays_as_it_was() -> None:
+    x = images(8, 1, 24, 24)
+    before = x.clone()
+    PhotometricAugment(16, **ALWAYS)(x, torch.arange(8))
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("shape", [(26, 33), (12, 15, 13)])
+def test_the_elastic_step_samples_at_displaced_pixels_carried_by_the_affine_map(shape: tuple[int, ...]) -> None:
+    n, cell = len(shape), 16
+    augment = PhotometricAugment(cell, brightness_prob=0.0, blur_prob=0.0, elastic_prob=1.0)
+    x, key = images(2, 1, *shape), torch.arange(2)
+    params = augment.draw(key, shape)
+    shift = params["noise"].double()
+    for axis, weight in enumerate(lattice_weights(shape, 6 * cell / 32, shift)):
+        shift = (shift.movedim(axis + 2, -1) @ weight.T).movedim(-1, axis + 2)
+    pixel = torch.stack(torch.meshgrid(*[torch.arange(side) for side in shape], indexing="ij"), -1).double()
+    point = pixel + shift.movedim(1, -1) * elastic_std(30, 6) * cell / 32
+    corners = params["corners"].double()
+    slope = (corners[:, :-1] - corners[:, 1:]) / (2 * min(shape) / 3)
+    centre = (torch.tensor(shape) - 1) / 2
+    moved = torch.einsum("b...k,bka->b...a", point - centre, slope)
+    place = point + moved + ((corners[:, 0] + corners[:, n]) / 2).view(2, *[1] * n, n)
+    grid = (place / centre - 1).flip(-1)
+    expected = F.grid_sample(x.double(), grid, padding_mode="reflection", align_corners=True)
+    assert torch.allclose(augment(x, key), expected.float(), atol=2e-5)
 
 
 def test_other_keys_and_other_streams_augment_otherwise_and_the_same_ones_alike() -> None:

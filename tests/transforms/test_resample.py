@@ -21,12 +21,20 @@ from monai_lamps.transforms.resample import as_image, check_mode
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-def test_a_2d_box_is_cropped_at_rounded_edges_and_resized_once(mode: str) -> None:
+@pytest.mark.parametrize("size", [1, 8, 20, 61])
+def test_a_2d_box_is_cropped_at_rounded_edges_and_resized_as_torch_does_with_antialiasing(mode: str, size: int) -> None:
     x = torch.rand(2, 20, 30, generator=torch.Generator().manual_seed(0))
-    out = resample_box(x, ((1.6, 15.4), (3.2, 27.9)), 8, mode)
+    out = resample_box(x, ((1.6, 15.4), (3.2, 27.9)), size, mode)
     cut = x[:, 2:15, 3:28]
-    expected = F.interpolate(cut[None], size=(8, 8), mode=mode, antialias=True)[0].clamp(cut.min(), cut.max())
-    assert torch.equal(out, expected)
+    expected = F.interpolate(cut[None], size=(size, size), mode=mode, antialias=True)[0].clamp(cut.min(), cut.max())
+    assert torch.allclose(out, expected, atol=2e-6)
+    assert out.is_contiguous()
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_a_box_of_the_size_of_the_result_is_copied(mode: str) -> None:
+    x = torch.rand(1, 9, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(resample_box(x, ((1, 8), (4, 11)), 7, mode), x[:, 1:8, 4:11], atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])

@@ -8,10 +8,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Encoders: MONAI's Swin and ResNet behind one contract, a registry, and their use as FlexibleUNet backbones."""
+"""Encoders (MONAI's Swin and ResNet, a ConvNeXt) behind one contract, a registry, and their use in FlexibleUNet."""
 
 from __future__ import annotations
 
+from .convnext import ConvNeXtEncoder
 from .encoder import Encoder, build_encoder, encoder_levels, encoder_names, register_encoder
 from .resnet import ResNetEncoder
 from .swin import SwinEncoder
@@ -20,6 +21,7 @@ from .swin import SwinEncoder
 from .flexible_unet import FlexibleUNetEncoder, register_backbone  # isort: skip
 
 __all__ = [
+    "ConvNeXtEncoder",
     "Encoder",
     "FlexibleUNetEncoder",
     "ResNetEncoder",

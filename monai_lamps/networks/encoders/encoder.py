@@ -108,6 +108,14 @@ class Encoder(nn.Module, ABC):
         tokens = self.norm(self.features(x)[-1].flatten(2).transpose(1, 2))
         return tokens, tokens.mean(dim=1)
 
+    def compile_features(self, **kwargs: Any) -> None:
+        """Compile in place what costs time in :meth:`features`; weights and results stay the same within rounding.
+
+        Args:
+            kwargs: arguments of ``torch.compile``.
+        """
+        setattr(self, "features", torch.compile(self.features, **kwargs))  # noqa: B010
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The global embedding (B, D): the mean of the tokens."""
         return self.embed(x)[1]

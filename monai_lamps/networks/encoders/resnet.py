@@ -97,6 +97,9 @@ class ResNetEncoder(Encoder):
             bias_downsample=False,
             norm=norm,
         )
+        if spatial_dims == 2 and "batch" in (norm if isinstance(norm, str) else norm[0]).lower():
+            # faster with batch norm; group norm would copy every map back
+            self.resnet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def levels(cls, name: str, **kwargs: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

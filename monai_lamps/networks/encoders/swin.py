@@ -17,7 +17,13 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from monai.networks.nets.swin_unetr import BasicLayer, SwinTransformer, compute_mask, get_window_size
+from monai.networks.nets.swin_unetr import (
+    BasicLayer,
+    SwinTransformer,
+    SwinTransformerBlock,
+    compute_mask,
+    get_window_size,
+)
 from torch import nn
 
 from ..recompute import recompute_policy
@@ -126,7 +132,8 @@ class SwinEncoder(Encoder):
         self.apply(_init_linear)
         rule = shift_on_equal_grid if small_grid_shift else get_window_size
         for stage in self.stages():
-            stage.blocks = nn.ModuleList(SwinBlock(block, rule, *recompute_policy(recompute)) for block in stage.blocks)
+            blocks = cast("list[SwinTransformerBlock]", list(stage.blocks))
+            stage.blocks = nn.ModuleList(SwinBlock(block, rule, *recompute_policy(recompute)) for block in blocks)
         self._masks: dict[tuple[Any, ...], torch.Tensor] = {}
 
     @classmethod
@@ -153,6 +160,10 @@ class SwinEncoder(Encoder):
         self.check_input(x)
         return self._stage_outputs(x, self._attention_masks(x))
 
+    def compile_features(self, **kwargs: Any) -> None:
+        """As in :class:`Encoder`; the masks of shifted windows are made outside of what is compiled."""
+        setattr(self, "_stage_outputs", torch.compile(self._stage_outputs, **kwargs))  # noqa: B010
+
     def _stage_outputs(self, x: torch.Tensor, masks: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
         """Patch embedding and stages: what costs time, and what is compiled where a run asks for it."""
         x = self.swin.pos_drop(self.swin.patch_embed(x)).movedim(1, -1)  # [B, H/p, W/p, C]
@@ -172,8 +183,9 @@ class SwinEncoder(Encoder):
         """
         masks = []
         for stage, stride in zip(self.stages(), self.strides):
-            grid = tuple(size // stride for size in x.shape[2:])
-            window, shift = stage.blocks[min(1, len(stage.blocks) - 1)].window_and_shift(grid)  # odd blocks shift
+            grid = tuple(int(size) // stride for size in x.shape[2:])  # int: a trace has tensors here
+            odd = cast(SwinBlock, stage.blocks[min(1, len(stage.blocks) - 1)])  # the blocks that shift
+            window, shift = odd.window_and_shift(grid)
             masks.append(self._mask(grid, window, shift, x.device) if any(shift) else None)
         return masks
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -84,7 +85,8 @@ class SwinBlock(nn.Module):
                 where the windows are shifted.
         """
         x = x + self.drop_path(self._parts(self._attention, x, mask))
-        return x + self.drop_path(self._parts(self._feed_forward, x))
+        x = x + self.drop_path(self._parts(self._feed_forward, x))
+        return x
 
     def _attention(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         grid = x.shape[1:-1]
@@ -93,10 +95,12 @@ class SwinBlock(nn.Module):
         qkv = self._between(self._query_key_value, x, window, shift)  # [B * windows, N, 3 C]
         out = self._between(self._attend, qkv, mask if shifted else None)
         padded = [-(-size // side) * side for size, side in zip(grid, window)]
-        out = window_reverse(out.view(-1, *window, x.shape[-1]), window, [len(x), *padded])
+        out = cast(torch.Tensor, window_reverse(out.view(-1, *window, x.shape[-1]), window, [x.shape[0], *padded]))
         if shifted:
             out = torch.roll(out, shift, axes)
-        return out[(slice(None), *(slice(size) for size in grid))].contiguous()
+        inside = (slice(None), *(slice(size) for size in grid))
+        result: torch.Tensor = out[inside].contiguous()
+        return result
 
     def _query_key_value(self, x: torch.Tensor, window: Sequence[int], shift: Sequence[int]) -> torch.Tensor:
         """Of every token, in windows; the grid is padded to whole windows with zeros."""

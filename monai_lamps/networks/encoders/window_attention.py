@@ -55,7 +55,8 @@ def attend(qkv: torch.Tensor, bias: torch.Tensor, mask: torch.Tensor | None, hea
     scores = (q * (width // (3 * heads)) ** -0.5) @ k.transpose(-2, -1) + bias
     if mask is not None:
         scores = (scores.unflatten(0, (-1, len(mask))) + mask[:, None]).flatten(0, 1)
-    return (scores.softmax(-1).to(v.dtype) @ v).transpose(1, 2).reshape(windows, tokens, width // 3)
+    out: torch.Tensor = (scores.softmax(-1).to(v.dtype) @ v).transpose(1, 2).reshape(windows, tokens, width // 3)
+    return out
 
 
 def attend_fused(qkv: torch.Tensor, bias: torch.Tensor, mask: torch.Tensor | None, heads: int) -> torch.Tensor:
@@ -69,4 +70,5 @@ def attend_fused(qkv: torch.Tensor, bias: torch.Tensor, mask: torch.Tensor | Non
     both = (bias if mask is None else bias + mask[:, None]).reshape(1, windows * heads, tokens, tokens)
     q, k, v = qkv.view(-1, windows, tokens, 3, heads, width // (3 * heads)).permute(3, 0, 1, 4, 2, 5).flatten(2, 3)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=both.to(q.dtype))
-    return out.unflatten(1, (windows, heads)).transpose(2, 3).reshape(count, tokens, width // 3)
+    result: torch.Tensor = out.unflatten(1, (windows, heads)).transpose(2, 3).reshape(count, tokens, width // 3)
+    return result

@@ -21,7 +21,13 @@ from monai_lamps.networks.encoders import register_encoder
 
 SWIN = {"embed_dim": 8, "depths": [1, 2], "num_heads": [2, 2], "window_size": 4, "patch_size": 2, "drop_path": 0.0}
 RESNET = {"base_channels": 4, "stride": 8}
-CASES = [("swin_tiny", SWIN, 4), ("resnet18", RESNET, 8), ("resnet50", RESNET | {"stride": 16}, 16)]
+CONVNEXT = {"embed_dim": 4, "depths": [1, 2], "patch_size": 2, "drop_path": 0.0}
+CASES = [
+    ("swin_tiny", SWIN, 4),
+    ("resnet18", RESNET, 8),
+    ("resnet50", RESNET | {"stride": 16}, 16),
+    ("convnext_tiny", CONVNEXT, 4),
+]
 
 
 @pytest.fixture
@@ -33,7 +39,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def test_all_encoders_of_the_issue_are_registered() -> None:
-    assert {"resnet18", "resnet50", "swin_base", "swin_small", "swin_tiny"} <= set(encoder_names())
+    sizes = {f"convnext_{size}" for size in ("tiny", "small", "base", "large")}
+    assert sizes | {"resnet18", "resnet50", "swin_base", "swin_small", "swin_tiny"} <= set(encoder_names())
     assert encoder_names() == sorted(encoder_names())
 
 

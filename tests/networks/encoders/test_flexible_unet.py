@@ -23,6 +23,7 @@ TOYS = {
     "toy_swin": ("swin_tiny", SWIN, (16, 8, 16)),
     "toy_swin_patch2": ("swin_tiny", SWIN | {"patch_size": 2}, (8, 16)),
     "toy_swin_patch8": ("swin_tiny", SWIN | {"patch_size": 8, "embed_dim": 64}, (16, 32, 64, 128)),
+    "toy_convnext": ("convnext_tiny", {"embed_dim": 32, "depths": [1, 1], "drop_path": 0.0}, (16, 32, 64)),
     "toy_resnet8": ("resnet18", {"base_channels": 4, "stride": 8}, (8, 16, 32)),
     "toy_resnet32": ("resnet50", {"base_channels": 4}, (4, 16, 32, 64, 128)),
 }

@@ -32,7 +32,8 @@ def reference(name: str, x: torch.Tensor, encoder: ResNetEncoder, stem_stride: i
         bias_downsample=False,
     ).eval()
     net.load_state_dict(encoder.resnet.state_dict())
-    net.avgpool = nn.Identity()
+    net.avgpool = nn.Flatten()
+    net.to(memory_format=torch.channels_last)  # as the encoder, so that not a bit differs
     return net(x).reshape(len(x), encoder.embed_dim, -1)
 
 
