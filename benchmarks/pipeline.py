@@ -65,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
-        files = options.png or _write_phantoms(Path(folder), options.images)
+        files = [Path(file).resolve() for file in options.png or ()] or _write_phantoms(Path(folder), options.images)
         print(
             f"{len(files)} PNG files, on average {np.mean([Path(file).stat().st_size for file in files]) / 1e3:.0f} kB"
         )

@@ -11,8 +11,8 @@
 """Self-supervised learning of human anatomy from radiographs, as an extension of MONAI.
 
 Use the sub-packages as you would MONAI's: ``monai_lamps.transforms``, ``monai_lamps.networks``, ``monai_lamps.losses``,
-``monai_lamps.handlers``, ``monai_lamps.engines``, ``monai_lamps.data``; a whole method is one folder of
-``monai_lamps.methods``; the bundles that train and use them lie in ``bundles/`` of the repository. A sub-package is
+``monai_lamps.handlers``, ``monai_lamps.engines``, ``monai_lamps.metrics``, ``monai_lamps.data``; a whole method is one
+folder of ``monai_lamps.methods``, what is trained with labels one file of ``monai_lamps.tasks``; the bundles that train and use them lie in ``bundles/`` of the repository. A sub-package is
 imported when it is first used, so ``import monai_lamps`` costs nothing.
 """
 
@@ -23,7 +23,19 @@ from types import ModuleType
 
 from .version import __version__
 
-_PACKAGES = ("bundle", "checkpoints", "data", "engines", "handlers", "losses", "methods", "networks", "transforms")
+_PACKAGES = (
+    "bundle",
+    "checkpoints",
+    "data",
+    "engines",
+    "handlers",
+    "losses",
+    "methods",
+    "metrics",
+    "networks",
+    "tasks",
+    "transforms",
+)
 
 __all__ = ["__version__", *_PACKAGES]
 

@@ -64,7 +64,7 @@ def load_swin_unetr(net: SwinUNETR, encoder: SwinEncoder) -> ImportReport:
     coverage = sum(parameter.numel() for key, parameter in parameters.items() if key in pairs) / total
     prefixed = (f"swinViT.{key}" for key in missing)
     own = [key for key, _ in net.named_parameters() if not key.startswith("swinViT.")]
-    ignored = {key: "the network normalises without weights" for key in ("norm.weight", "norm.bias")}
+    ignored = dict.fromkeys(("norm.weight", "norm.bias"), "the network normalises without weights")
     return ImportReport(
         source=f"encoder '{encoder.config['name']}' into SwinUNETR ({encoder.spatial_dims}-D)",
         loaded=tuple(f"swin.{key}" for key in pairs.values()),

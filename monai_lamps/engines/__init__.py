@@ -19,7 +19,12 @@ from monai_lamps.engines.dense_inferer import DenseInferer
 from monai_lamps.engines.flops import StepFlops, counting_flops, matmul_rate
 from monai_lamps.engines.group_schedules import GroupSchedules
 from monai_lamps.engines.nonfinite import NonFiniteGuard
-from monai_lamps.engines.param_groups import weight_decay_groups
+from monai_lamps.engines.param_groups import (
+    freeze_encoder,
+    layer_decay_groups,
+    parameter_levels,
+    weight_decay_groups,
+)
 from monai_lamps.engines.precision import autocast_dtype, check_device
 from monai_lamps.engines.progress import Progress
 from monai_lamps.engines.schedules import Constant, Cosine, Linear, Schedule, as_schedule, scaled_lr
@@ -44,8 +49,11 @@ __all__ = [
     "autocast_dtype",
     "check_device",
     "counting_flops",
+    "freeze_encoder",
     "gradient_norms",
+    "layer_decay_groups",
     "matmul_rate",
+    "parameter_levels",
     "scaled_lr",
     "weight_decay_groups",
 ]

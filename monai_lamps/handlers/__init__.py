@@ -12,9 +12,12 @@
 
 from __future__ import annotations
 
+from .best_checkpoint import BestCheckpoint
+from .case_pictures import CasePictureHandler
 from .checkpoint import CheckpointHandler
 from .checkpoint_file import CheckpointError, list_checkpoints, read_checkpoint, verify_checkpoint, write_checkpoint
 from .collapse import collapse_figures
+from .early_stopping import EarlyStopping
 from .embeddings import EmbeddingWriter
 from .epoch_figures import EpochFigures
 from .evaluating import evaluating
@@ -25,15 +28,21 @@ from .monitor import RepresentationMonitor
 from .pictures import PictureHandler
 from .preemption import PreemptionHandler, leave_signals_to_main_process
 from .progress import ProgressHandler
+from .rank_gather import gather_in_turn
 from .report import ReportHandler
 from .resume import ResumeHandler
+from .task_validator import Best, TaskValidator
 from .tensorboard import TensorBoardMetrics
 from .term_means import TermMeansHandler
 from .throughput import ThroughputHandler, peak_memory_gb
 
 __all__ = [
+    "Best",
+    "BestCheckpoint",
+    "CasePictureHandler",
     "CheckpointError",
     "CheckpointHandler",
+    "EarlyStopping",
     "EmbeddingWriter",
     "EncoderExporter",
     "EpochFigures",
@@ -44,12 +53,14 @@ __all__ = [
     "ReportHandler",
     "RepresentationMonitor",
     "ResumeHandler",
+    "TaskValidator",
     "TensorBoardMetrics",
     "TermMeansHandler",
     "ThroughputHandler",
     "attach_after",
     "collapse_figures",
     "evaluating",
+    "gather_in_turn",
     "leave_signals_to_main_process",
     "list_checkpoints",
     "peak_memory_gb",

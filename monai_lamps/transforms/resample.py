@@ -73,14 +73,14 @@ def resample_box(img: Tensor, box: Box, size: int, mode: str = "bicubic") -> Ten
     cut = img[tuple(edges)]
     if mode == "nearest-exact":
         return F.interpolate(cut[None], size=[size] * (cut.ndim - 1), mode=mode)[0]
-    out = cut
+    cut = out = cut.contiguous()
     for axis in range(1, cut.ndim):
         index, weight = _kernel(cut.shape[axis], size, mode, cut)
         lines = out.movedim(axis, 0)
         # a weighted sum of some source lines for each line of the result: what torch calls an embedding bag
         made = F.embedding_bag(index, lines.flatten(1).contiguous(), mode="sum", per_sample_weights=weight)
         out = made.view(size, *lines.shape[1:]).movedim(0, axis)
-    out = out.contiguous()
+    out = made.t().contiguous().view(out.shape)  # the last axis is last: a plain transpose, which torch does in blocks
     if mode == "bicubic":
         low, high = cut.amin(), cut.amax()
         out.clamp_(float(low), float(high))  # numbers: clamping by tensors is ten times slower

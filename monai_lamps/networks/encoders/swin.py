@@ -192,9 +192,12 @@ class SwinEncoder(Encoder):
     def _mask(
         self, grid: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device
     ) -> torch.Tensor:
+        padded = [-(-size // side) * side for size, side in zip(grid, window)]
+        if torch.jit.is_tracing():  # a network is traced twice, to check it: kept masks would make the traces differ
+            traced: torch.Tensor = compute_mask(padded, window, shift, device)
+            return traced
         key = (*grid, *window, *shift, device)
         if key not in self._masks:
-            padded = [-(-size // side) * side for size, side in zip(grid, window)]
             with torch.inference_mode(False):
                 self._masks[key] = compute_mask(padded, window, shift, device)
         return self._masks[key]
