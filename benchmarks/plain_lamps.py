@@ -71,7 +71,12 @@ class EveryObjective(Lamps):
 
 
 def build(
-    kind: str, encoder: str = "swin_base", encoder_args: Mapping[str, Any] | None = None, seed: int = 0, **kwargs: Any
+    kind: str,
+    encoder: str = "swin_base",
+    encoder_args: Mapping[str, Any] | None = None,
+    share: Lamps | None = None,
+    seed: int = 0,
+    **kwargs: Any,
 ) -> Lamps:
     """Lamps in one of its formulations, all with the same weights for a seed.
 
@@ -80,6 +85,7 @@ def build(
             and the active objective alone.
         encoder: name of the encoder.
         encoder_args: its arguments.
+        share: a method of another kind whose parameters are to be used, the same tensors, to spare memory.
         seed: of the weights.
         kwargs: arguments of the geometry.
     """
@@ -94,17 +100,18 @@ def build(
             network.encoder = _plain(network.encoder)
         for block in method.decoder.blocks:
             block.attn.use_flash_attention = False
+    if share is not None:
+        method.load_state_dict(share.state_dict(keep_vars=True), assign=True)
     return method
 
 
 def _plain(encoder: Encoder) -> PlainSwin:
     config = dict(encoder.config)
-    trained = next(encoder.parameters()).requires_grad
-    if not trained:  # the teacher has no stochastic depth
+    if not next(encoder.parameters()).requires_grad:  # the teacher has no stochastic depth
         config["drop_path"] = 0.0
     plain = PlainSwin(config.pop("name"), **config)
-    plain.load_state_dict(encoder.state_dict())
-    return plain.requires_grad_(trained)
+    plain.load_state_dict(encoder.state_dict(keep_vars=True), assign=True)
+    return plain
 
 
 def batch_of(geometry: LampsGeometry, images: int, device: str, seed: int = 0) -> dict[str, Tensor]:

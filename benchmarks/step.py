@@ -51,7 +51,9 @@ def main() -> None:
 def _times(options: argparse.Namespace, precision: str) -> list[list[object]]:
     rate = matmul_rate(torch.device(options.device), {"fp32": torch.float32, "bf16": torch.bfloat16}[precision])
     kinds = ("ours", "plain", "plain modules")
-    steps = {kind: _step(options, kind, precision) for kind in kinds}
+    steps: dict[str, Step] = {}
+    for kind in kinds:  # all with the same parameters and optimizer, for the memory's sake
+        steps[kind] = _step(options, kind, precision, steps.get("ours"))
     batch = batch_of(steps["ours"].method.geometry, options.batch, options.device)
     rows: list[list[object]] = []
     for number, objective in enumerate(OBJECTIVES):
@@ -81,33 +83,32 @@ def _row(row: list[object], rate: float) -> list[object]:
     ]
 
 
-def _step(options: argparse.Namespace, kind: str, precision: str) -> Step:
-    method = build(kind, options.encoder, options.encoder_args, **options.geometry).to(options.device)
+def _step(options: argparse.Namespace, kind: str, precision: str, share: Step | None) -> Step:
+    like = share.method if share else None
+    method = build(kind, options.encoder, options.encoder_args, like, **options.geometry).to(options.device)
     if kind == "ours":
         compile_networks(method, options.compile)
     elif options.device.startswith("cuda") and precision == "bf16":
         precision = "fp16"  # what the released code trains with
-    return Step(method, precision)
+    return Step(method, precision, share)
 
 
 def _differences(options: argparse.Namespace) -> list[list[object]]:
     """Ours against the plain formulation in fp32 without stochastic depth: largest differences."""
     arguments = {**options.encoder_args, "drop_path": 0.0}
-    methods = [
-        build(kind, options.encoder, arguments, **options.geometry).to(options.device).train()
-        for kind in ("ours", "plain modules")
-    ]
-    batch = batch_of(methods[0].geometry, 1, options.device)
+    ours = build("ours", options.encoder, arguments, **options.geometry).to(options.device).train()
+    plain = build("plain modules", options.encoder, arguments, ours, **options.geometry).to(options.device).train()
+    batch = batch_of(ours.geometry, 1, options.device)
     rows: list[list[object]] = []
     for number, objective in enumerate(OBJECTIVES):
         terms, gradients = [], []
-        for method in methods:
+        for method in (ours, plain):
             method.zero_grad()
             values = method(batch, progress_of(number))
             torch.stack(list(values.values())).sum().backward()
             terms.append(torch.stack([value.detach() for value in values.values()]))
-            named = {name.replace(".module.", "."): parameter.grad for name, parameter in method.named_parameters()}
-            gradients.append({name: gradient for name, gradient in named.items() if gradient is not None})
+            named = {name: parameter.grad for name, parameter in method.named_parameters()}
+            gradients.append({name: gradient.clone() for name, gradient in named.items() if gradient is not None})
         largest = max(float(gradient.abs().max()) for gradient in gradients[1].values())
         worst = max(float((gradients[0][name] - gradient).abs().max()) for name, gradient in gradients[1].items())
         rows.append([objective, f"{float((terms[0] - terms[1]).abs().max()):.1e}", f"{worst / largest:.1e}"])

@@ -31,13 +31,15 @@ class Step:
     Args:
         method: on its device.
         precision: fp32, bf16 or fp16 (with a gradient scaler).
+        share: a step of a method with the same parameters, whose optimizer is to be used.
     """
 
-    def __init__(self, method: Lamps, precision: str) -> None:
+    def __init__(self, method: Lamps, precision: str, share: Step | None = None) -> None:
         self.method, self.dtype = method.train(), _TYPES[precision]
         self.parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
         self.device = self.parameters[0].device.type
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-6, fused=self.device == "cuda")
+        fused = self.device == "cuda"
+        self.optimizer = share.optimizer if share else torch.optim.AdamW(self.parameters, lr=1e-6, fused=fused)
         self.scaler = torch.amp.GradScaler(self.device, enabled=precision == "fp16")
         self.clip = PerParameterClip(0.8)
 

@@ -21,22 +21,59 @@ from .distributed import (
     synchronize_batch_norm,
 )
 from .errors import explain_errors
+from .evaluation import Evaluation
+from .few_shot import pick_shots
+from .geometry import original_size, pixel_spacing
+from .labelled import (
+    check_labels,
+    check_structures,
+    classes_in,
+    labelled_datalist,
+    labelled_sections,
+    structures_in,
+)
 from .named import named
 from .overrides import check_overrides
+from .phantom_set import annotated_phantoms
+from .remembered import Remembered
+from .run_plan import RepeatedItems, RunPlan, plan_run
 from .source import inference_datalist, radiograph_datalist
+from .starting_encoder import StartingEncoder, starting_encoder
+from .task_file import Predictor, freeze, label_kind, load_task
 
 __all__ = [
+    "Evaluation",
+    "Predictor",
+    "Remembered",
+    "RepeatedItems",
+    "RunPlan",
+    "StartingEncoder",
+    "annotated_phantoms",
     "cache_identity",
     "cached_reader",
     "check_cached",
+    "check_labels",
     "check_overrides",
+    "check_structures",
+    "classes_in",
     "explain_errors",
+    "freeze",
     "inference_datalist",
+    "label_kind",
+    "labelled_datalist",
+    "labelled_sections",
+    "load_task",
     "local_device",
     "named",
     "on_first_process",
+    "original_size",
+    "pick_shots",
+    "pixel_spacing",
+    "plan_run",
     "radiograph_datalist",
     "start_processes",
+    "starting_encoder",
     "stop_processes",
+    "structures_in",
     "synchronize_batch_norm",
 ]

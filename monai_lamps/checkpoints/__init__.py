@@ -8,12 +8,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Encoder files: export of ours, import of the released weights of others."""
+"""Encoder files: export of ours, import of the released weights of others; files of fine-tuned networks."""
 
 from __future__ import annotations
 
 from .encoder_file import load_encoder, read_card, save_encoder
 from .import_report import ImportReport
+from .network_file import build_network, load_network, read_network_card, save_network_card
 from .released_encoder import ReleasedSwin, is_released, load_released_encoder, open_released_swin
 from .released_file import ReleasedFile, open_released, read_released
 from .released_lamps import load_released_lamps
@@ -23,14 +24,18 @@ __all__ = [
     "ImportReport",
     "ReleasedFile",
     "ReleasedSwin",
+    "build_network",
     "fold_stem",
     "is_released",
     "load_encoder",
+    "load_network",
     "load_released_encoder",
     "load_released_lamps",
     "open_released",
     "open_released_swin",
     "read_card",
+    "read_network_card",
     "read_released",
     "save_encoder",
+    "save_network_card",
 ]

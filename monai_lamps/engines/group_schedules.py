@@ -39,7 +39,8 @@ class GroupSchedules:
     """
 
     def __init__(self, optimizer: Optimizer, schedules: Mapping[str, float | Schedule]) -> None:
-        valid = sorted(set.intersection(*(set(group) for group in optimizer.param_groups)) - {"params", "decay"})
+        keys = set.intersection(*(set(group) for group in optimizer.param_groups))
+        valid = sorted(keys - {"params", "decay", "lr_scale"})
         for key in schedules:
             if key not in valid:
                 raise ValueError(

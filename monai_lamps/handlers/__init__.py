@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .best_checkpoint import BestCheckpoint
 from .case_pictures import CasePictureHandler
+from .case_table import CaseTable, write_cases
 from .checkpoint import CheckpointHandler
 from .checkpoint_file import CheckpointError, list_checkpoints, read_checkpoint, verify_checkpoint, write_checkpoint
 from .collapse import collapse_figures
@@ -24,9 +25,11 @@ from .evaluating import evaluating
 from .exporter import EncoderExporter
 from .history import HistoryHandler
 from .late import attach_after
+from .mask_writer import MaskWriter
 from .monitor import RepresentationMonitor
 from .pictures import PictureHandler
 from .preemption import PreemptionHandler, leave_signals_to_main_process
+from .probability_table import ProbabilityTable
 from .progress import ProgressHandler
 from .rank_gather import gather_in_turn
 from .report import ReportHandler
@@ -40,6 +43,7 @@ __all__ = [
     "Best",
     "BestCheckpoint",
     "CasePictureHandler",
+    "CaseTable",
     "CheckpointError",
     "CheckpointHandler",
     "EarlyStopping",
@@ -47,8 +51,10 @@ __all__ = [
     "EncoderExporter",
     "EpochFigures",
     "HistoryHandler",
+    "MaskWriter",
     "PictureHandler",
     "PreemptionHandler",
+    "ProbabilityTable",
     "ProgressHandler",
     "ReportHandler",
     "RepresentationMonitor",
@@ -66,5 +72,6 @@ __all__ = [
     "peak_memory_gb",
     "read_checkpoint",
     "verify_checkpoint",
+    "write_cases",
     "write_checkpoint",
 ]

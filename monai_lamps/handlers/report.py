@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ignite.engine import Engine, Events
 from monai.utils import is_scalar
 
 from monai_lamps.data.atomic import atomic_write
+from monai_lamps.handlers.early_stopping import EarlyStopping
 from monai_lamps.handlers.history import HistoryHandler
 
 __all__ = ["ReportHandler"]
@@ -30,8 +31,9 @@ class ReportHandler:
     """At the end of a run: write ``metrics.json`` and log a short report of what was learned and where things lie.
 
     Of every figure of the history the first and the last value are kept (an objective that is active in some epochs
-    only has its own first and last). A run that was stopped early is marked as not finished, and its epochs are those
-    that it has completed. The file is strict JSON: a figure that is not a number is null there.
+    only has its own first and last). A run that was interrupted is marked as not finished, and its epochs are those
+    that it has completed; one that :class:`EarlyStopping` has ended is finished, and ``stopped_early`` tells it. The
+    file is strict JSON: a figure that is not a number is null there.
 
     Args:
         output_dir: folder of the run.
@@ -39,6 +41,8 @@ class ReportHandler:
         chance: values that chance would give, by figure, shown beside it (e.g. order accuracy 1 / N).
         extra: figures known only at the end, called then (e.g. how many files were rejected).
         files: what lies where, by name, for the last lines of the report.
+        early: what may end the run before its last epoch on purpose; None when nothing does.
+        shown: beginnings of the names of figures that the log shows, besides those with a chance value.
     """
 
     def __init__(
@@ -48,9 +52,12 @@ class ReportHandler:
         chance: Mapping[str, float] | None = None,
         extra: Callable[[], Mapping[str, Any]] | None = None,
         files: Mapping[str, str | Path] | None = None,
+        early: EarlyStopping | None = None,
+        shown: Sequence[str] = ("loss/", "collapse/"),
     ) -> None:
         self.output_dir, self.history = Path(output_dir), history
         self.chance, self.extra, self.files = dict(chance or {}), extra, dict(files or {})
+        self.early, self.shown = early, tuple(shown)
         self.logger = logging.getLogger(type(self).__module__)
 
     def attach(self, engine: Engine) -> None:
@@ -75,7 +82,7 @@ class ReportHandler:
             atomic_write(path, lambda file: file.write(text.encode()))
         except OSError as error:
             self.logger.error(f"the report could not be written to '{path}' ({error}); free space there.")
-        self.logger.info("\n" + self.render(metrics))
+        self.logger.info("\n" + self.render(metrics, self.shown))
 
     def collect(self, engine: Any) -> dict[str, Any]:
         """Everything that the report shows.
@@ -84,8 +91,8 @@ class ReportHandler:
             engine: the trainer.
 
         Returns:
-            method, finished (bool), epochs and steps (completed), planned_epochs, figures (by name: first, last, maybe
-            chance), what ``extra`` gave, and files (by name).
+            method, finished (bool), maybe stopped_early (bool), epochs and steps (completed), planned_epochs, figures
+            (by name: first, last, maybe chance), what ``extra`` gave, and files (by name).
         """
         names = sorted({name for row in self.history.rows for name in row} - {"epoch", "step"})
         figures: dict[str, dict[str, float]] = {}
@@ -93,9 +100,11 @@ class ReportHandler:
             figures[name] = {"first": self.history.first(name), "last": self.history.last(name)}
             if name in self.chance:
                 figures[name]["chance"] = self.chance[name]
+        early = {} if self.early is None else {"stopped_early": self.early.stopped}
         return {
             "method": engine.method.name,
-            "finished": engine.state.iteration >= engine.progress.total_steps,
+            "finished": engine.state.iteration >= engine.progress.total_steps or any(early.values()),
+            **early,
             "epochs": engine.state.iteration // engine.progress.steps_per_epoch,
             "planned_epochs": engine.progress.total_epochs,
             "steps": engine.state.iteration,
@@ -105,21 +114,24 @@ class ReportHandler:
         }
 
     @staticmethod
-    def render(metrics: Mapping[str, Any]) -> str:
-        """The report as text: losses, collapse and what has a chance value; ``metrics.json`` holds all figures.
+    def render(metrics: Mapping[str, Any], shown: Sequence[str] = ("loss/", "collapse/")) -> str:
+        """The report as text: some figures and what has a chance value; ``metrics.json`` holds all of them.
 
         Args:
             metrics: from :meth:`collect`.
+            shown: beginnings of the names of the figures to show.
         """
         state = "finished" if metrics["finished"] else "stopped early (run the same command again to go on)"
+        if metrics.get("stopped_early"):
+            state = "finished early, since validation has become no better"
         lines = [f"{metrics['method']}: {state}, {metrics['epochs']} epochs, {metrics['steps']} steps", ""]
         lines.append(f"  {'figure':<34}{'first':>12}{'last':>12}{'chance':>12}")
         for name, figure in metrics["figures"].items():
-            if "chance" not in figure and not name.startswith(("loss/", "collapse/")):
+            if "chance" not in figure and not name.startswith(tuple(shown)):
                 continue
             chance = f"{figure['chance']:>12.4g}" if "chance" in figure else ""
             lines.append(f"  {name:<34}{figure['first']:>12.4g}{figure['last']:>12.4g}{chance}")
-        plain = ("method", "finished", "epochs", "planned_epochs", "steps", "figures", "files")
+        plain = ("method", "finished", "stopped_early", "epochs", "planned_epochs", "steps", "figures", "files")
         lines += ["", *(f"  {name}: {_short(value)}" for name, value in metrics.items() if name not in plain)]
         lines += [f"  {name}: {path}" for name, path in metrics["files"].items()]
         return "\n".join(lines)
