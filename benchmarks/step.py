@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from functools import partial
 
 import torch
@@ -30,6 +31,8 @@ from training_step import Step
 
 from monai_lamps.engines import counting_flops, matmul_rate
 from monai_lamps.networks import compile_networks
+
+_CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def main() -> None:
@@ -61,7 +64,10 @@ def _times(options: argparse.Namespace, precision: str) -> list[list[object]]:
         with counting_flops() as counter:
             steps["ours"](batch, progress)
         actions = {kind: partial(step, batch, progress) for kind, step in steps.items()}
-        seconds = {kind: median(values) for kind, values in compare(actions, options.repeats).items()}
+        seconds = {
+            kind: median(values)
+            for kind, values in compare(actions, options.repeats, options.warmup, _CLOCKS[options.clock]).items()
+        }
         rows.append([precision, objective, *(seconds[kind] for kind in kinds), float(counter.get_total_flops())])
     rows.append([precision, "mean", *(sum(row[column] for row in rows) / len(rows) for column in range(2, 6))])  # type: ignore[misc]
     return [_row(row, rate) for row in rows]
@@ -122,6 +128,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--geometry", type=json.loads, default={}, help="JSON: region, view, window in cells")
     parser.add_argument("--batch", type=int, default=1, help="images")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--clock", default="wall", choices=list(_CLOCKS), help="cpu: for a busy machine, with 1 thread")
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="compile our networks")

@@ -11,9 +11,10 @@
 """Self-supervised learning of human anatomy from radiographs, as an extension of MONAI.
 
 Use the sub-packages as you would MONAI's: ``monai_lamps.transforms``, ``monai_lamps.networks``, ``monai_lamps.losses``,
-``monai_lamps.handlers``, ``monai_lamps.engines``, ``monai_lamps.metrics``, ``monai_lamps.data``; a whole method is one
-folder of ``monai_lamps.methods``, what is trained with labels one file of ``monai_lamps.tasks``; the bundles that train and use them lie in ``bundles/`` of the repository. A sub-package is
-imported when it is first used, so ``import monai_lamps`` costs nothing.
+``monai_lamps.handlers``, ``monai_lamps.engines``, ``monai_lamps.metrics``, ``monai_lamps.data``. A whole method is one
+folder of ``monai_lamps.methods``, what is trained with labels one file of ``monai_lamps.tasks``; the bundles that train
+and use them lie in ``bundles/`` of the repository. A sub-package is imported when it is first used, so ``import
+monai_lamps`` costs nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .version import __version__
 _PACKAGES = (
     "bundle",
     "checkpoints",
+    "comparison",
     "data",
     "engines",
     "handlers",

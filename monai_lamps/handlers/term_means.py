@@ -10,6 +10,7 @@
 # limitations under the License.
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ignite.distributed as idist
@@ -30,12 +31,23 @@ class TermMeansHandler(EpochFigures):
     iterations in which it appeared; a term that was idle in this epoch does not appear. Values that are not finite
     (the trainer skips such steps) are left out, and a figure without any finite value is NaN.
 
-    Sums stay on the device; they are read once, at the end of the epoch. A resumed epoch counts from where it resumed.
+    Sums stay on the device; they are read once, at the end of the epoch. Kept in a checkpoint (:meth:`state_dict`) they
+    let an epoch that is resumed in its middle end with the same means; of several processes the first one's are kept.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._sums: dict[str, Tensor] = {}
+        self._iteration = 0  # that the sums reach to
+        self._kept: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far and the iteration that they reach to."""
+        return {"iteration": self._iteration, "sums": dict(self._sums)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what :meth:`state_dict` gave, if the run resumes at that iteration, in the middle of an epoch."""
+        self._kept = dict(state)
 
     def attach(self, engine: Engine) -> None:
         """Add up every iteration and write the means at the end of an epoch.
@@ -48,8 +60,11 @@ class TermMeansHandler(EpochFigures):
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
 
-    def _reset(self, _engine: Engine) -> None:
-        self._sums = {}
+    def _reset(self, engine: Engine) -> None:
+        self._sums, kept, self._kept = {}, self._kept, None
+        length = engine.state.epoch_length or 1
+        if kept is not None and kept["iteration"] == engine.state.iteration and engine.state.iteration % length:
+            self._sums = dict(kept["sums"])
 
     def _add(self, engine: Any) -> None:
         output = engine.state.output
@@ -60,7 +75,8 @@ class TermMeansHandler(EpochFigures):
         finite = values.isfinite()
         both = torch.stack([torch.where(finite, values, 0.0), finite.float()], dim=1)  # (figures, 2): sum and count
         for name, pair in zip(figures, both.unbind(), strict=True):
-            self._sums[name] = self._sums[name] + pair if name in self._sums else pair
+            self._sums[name] = self._sums[name].to(pair.device) + pair if name in self._sums else pair
+        self._iteration = engine.state.iteration
 
     def _write(self, engine: Engine) -> None:
         if not self._sums:

@@ -29,27 +29,34 @@ from .encoders import (
 )
 from .heads import Composer, Decomposer, OrderHead, ProjectionHead
 from .position import sincos_position_code
+from .segmenters import EncoderUNet, UPerNet, build_segmenter, build_swin_unetr, register_segmenter, segmenter_names
 from .teacher import EMATeacher
 
 __all__ = [
     "Composer",
-    "ConvNeXtEncoder",
     "ContextDecoder",
+    "ConvNeXtEncoder",
     "DINOHead",
     "Decomposer",
     "EMATeacher",
     "Encoder",
+    "EncoderUNet",
     "FlexibleUNetEncoder",
     "OrderHead",
     "ProjectionHead",
     "ResNetEncoder",
     "SwinEncoder",
+    "UPerNet",
     "build_encoder",
+    "build_segmenter",
+    "build_swin_unetr",
     "compile_networks",
     "encoder_levels",
     "encoder_names",
     "fill_context",
     "register_backbone",
     "register_encoder",
+    "register_segmenter",
+    "segmenter_names",
     "sincos_position_code",
 ]

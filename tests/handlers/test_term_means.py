@@ -83,3 +83,33 @@ def test_handlers_do_not_read_the_device_in_every_step(
     }
     engine.go()
     assert set(reads) == {20, 40}
+
+
+def test_an_epoch_resumed_in_its_middle_ends_with_the_same_means(trainer: Callable[..., Any]) -> None:
+    whole, states = trainer(epochs=2, length=4), {}
+    terms = TermMeansHandler()
+    terms.attach(whole)
+    whole.add_event_handler(
+        Events.ITERATION_COMPLETED, lambda e: states.__setitem__(e.state.iteration, terms.state_dict())
+    )
+    seen: list[dict] = []
+    whole.add_event_handler(Events.EPOCH_COMPLETED, lambda e: seen.append(dict(e.state.metrics)))
+    whole.go()
+    for start in (6, 4):  # in the middle of the second epoch, and at its start, where the sums of the first must go
+        rest = trainer(epochs=2, length=4)
+        resumed = TermMeansHandler()
+        resumed.load_state_dict(states[start])
+        resumed.attach(rest)
+        rest.state.iteration = start
+        resumed._reset(rest)
+        for iteration in range(start + 1, 9):
+            rest.state.iteration = iteration
+            value = torch.tensor(whole.losses[iteration - 1])
+            rest.state.output = {
+                "loss": value,
+                "terms": {"context": value},
+                "latest": {"context": 2 * value, "context_accuracy": torch.tensor(0.25)},
+            }
+            resumed._add(rest)
+        resumed._write(rest)
+        assert rest.state.metrics == seen[1]

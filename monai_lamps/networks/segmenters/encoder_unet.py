@@ -51,8 +51,11 @@ class EncoderUNet(nn.Module):
             of the resolution up to the image's. By default 16 at full resolution, twice as wide at each coarser level,
             at most 256: (256, 128, 64, 32, 16) for a cell of 32 px, as FlexibleUNet.
         detail_channels: width of the detail branch at full resolution.
-        norm: normalisation, MONAI's name or (name, arguments). ``"group"`` works with any batch size and chooses the
-            number of groups (:func:`norm_of_width`); FlexibleUNet takes ``("batch", {"eps": 1e-3, "momentum": 0.1})``.
+        norm: normalisation of the decoder, MONAI's name or (name, arguments). Instance normalisation and a leaky ReLU,
+            the defaults of MONAI's BasicUNet, work with any batch size and keep every feature alive. With the batch
+            normalisation and ReLU of FlexibleUNet (``("batch", {"eps": 1e-3, "momentum": 0.1})``, ``"relu"``), and
+            with ``"group"``, few images and a hundred steps often ended without a single pixel of a small structure:
+            the few features at full resolution had died.
         act: activation, MONAI's name or (name, arguments).
         dropout: dropout of the decoder's convolutions, a share or MONAI's (name, arguments).
         bias: whether the decoder's convolutions have a bias.
@@ -76,8 +79,8 @@ class EncoderUNet(nn.Module):
         *,
         decoder_channels: Sequence[int] | None = None,
         detail_channels: int = 16,
-        norm: str | tuple = "group",
-        act: str | tuple = ("relu", {"inplace": True}),
+        norm: str | tuple = ("instance", {"affine": True}),
+        act: str | tuple = ("leakyrelu", {"negative_slope": 0.1, "inplace": True}),
         dropout: float | tuple = 0.0,
         bias: bool = False,
         upsample: str = "nontrainable",
