@@ -24,12 +24,12 @@ from .errors import explain_errors
 from .evaluation import Evaluation
 from .few_shot import pick_shots
 from .geometry import original_size, pixel_spacing
+from .label_checks import check_labels, check_structures
 from .labelled import (
-    check_labels,
-    check_structures,
     classes_in,
     labelled_datalist,
     labelled_sections,
+    section_items,
     structures_in,
 )
 from .named import named
@@ -39,6 +39,7 @@ from .remembered import Remembered
 from .run_plan import RepeatedItems, RunPlan, plan_run
 from .source import inference_datalist, radiograph_datalist
 from .starting_encoder import StartingEncoder, starting_encoder
+from .switch import switch
 from .task_file import Predictor, freeze, label_kind, load_task
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "inference_datalist",
     "label_kind",
     "labelled_datalist",
+    "section_items",
     "labelled_sections",
     "load_task",
     "local_device",
@@ -75,5 +77,6 @@ __all__ = [
     "starting_encoder",
     "stop_processes",
     "structures_in",
+    "switch",
     "synchronize_batch_norm",
 ]

@@ -19,6 +19,7 @@ from .released_encoder import ReleasedSwin, is_released, load_released_encoder, 
 from .released_file import ReleasedFile, open_released, read_released
 from .released_lamps import load_released_lamps
 from .stem import fold_stem
+from .swin_unetr import load_swin_unetr
 
 __all__ = [
     "ImportReport",
@@ -31,6 +32,7 @@ __all__ = [
     "load_network",
     "load_released_encoder",
     "load_released_lamps",
+    "load_swin_unetr",
     "open_released",
     "open_released_swin",
     "read_card",

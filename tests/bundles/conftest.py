@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from monai.bundle import ConfigWorkflow
 
+from monai_lamps.bundle import annotated_phantoms
 from monai_lamps.data import write_phantoms
 
 #: a whole training in seconds: 32 px views of 4 x 4 cells, a residual network of width 4
@@ -34,6 +36,20 @@ TINY: dict[str, Any] = {
     "batch_size": 4,
     "num_workers": 0,
     "warmup_epochs": 0,
+    "log_interval": 2,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
+#: a whole fine-tuning in a second: images of 32 px, the same residual network
+TINY_TASK: dict[str, Any] = {
+    "architecture": "resnet18",
+    "architecture_args": {"stride": 8, "base_channels": 4},
+    "image_size": 32,
+    "epochs": 2,
+    "batch_size": 4,
+    "num_workers": 0,
     "log_interval": 2,
     "device": "cpu",
     "precision": "fp32",
@@ -98,3 +114,97 @@ def metrics() -> Callable[[Path], dict[str, Any]]:
         return content
 
     return read
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The datalist of 24 small radiographs with masks and a label: 12 for training, 6 each for validation and test."""
+    return annotated_phantoms(tmp_path_factory.mktemp("labelled"), 24, 48)
+
+
+@pytest.fixture(scope="session")
+def task_workflow(root: Path, labelled: Path) -> Callable[..., ConfigWorkflow]:
+    """Make a workflow of a fine-tuning bundle, with the tiny settings and the labelled phantoms for training."""
+
+    def make(name: str, *configs: str | Path, kind: str = "train", **overrides: Any) -> ConfigWorkflow:
+        folder = root / "bundles" / name
+        files = [str(folder / "configs" / c) if isinstance(c, str) else str(c) for c in configs or ("train.json",)]
+        own = {**TINY_TASK, "datalist": labelled} if kind == "train" else {"num_workers": 0, "device": "cpu"}
+        settings = {
+            key: str(value) if isinstance(value, Path) else value for key, value in {**own, **overrides}.items()
+        }
+        return ConfigWorkflow(files, workflow_type=kind, bundle_root=str(folder), **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_task(task_workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
+    """Initialize, run and finalize a workflow of a fine-tuning bundle."""
+
+    def go(name: str, *configs: str | Path, **overrides: Any) -> ConfigWorkflow:
+        flow = task_workflow(name, *configs, **overrides)
+        flow.initialize()
+        flow.run()
+        flow.finalize()
+        return flow
+
+    return go
+
+
+@pytest.fixture(scope="session")
+def segmentation(run_task: Callable[..., ConfigWorkflow], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a finished tiny segmentation."""
+    out = tmp_path_factory.mktemp("segmentation")
+    run_task("radiograph_segmentation", output_dir=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def classification(run_task: Callable[..., ConfigWorkflow], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a finished tiny classification."""
+    out = tmp_path_factory.mktemp("classification")
+    run_task("radiograph_classification", output_dir=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def said() -> Callable[[BaseException], str]:
+    """All that a chain of errors says: MONAI wraps what a config's expression raises."""
+
+    def text(error: BaseException | None) -> str:
+        parts = []
+        while error is not None:
+            parts.append(str(error))
+            error = error.__cause__ or error.__context__
+        return " | ".join(parts)
+
+    return text
+
+
+@pytest.fixture(scope="session")
+def assert_same_end() -> Callable[[Path, Path], None]:
+    """Assert that the last checkpoints of two runs hold the same, bit for bit, but for the clock's readings."""
+
+    def compare(a: Any, b: Any, where: str) -> None:
+        if isinstance(a, dict):
+            assert a.keys() == b.keys(), where
+            for key in a:
+                compare(a[key], b[key], f"{where}/{key}")
+        elif isinstance(a, (list, tuple)):
+            assert len(a) == len(b), where
+            for i, (x, y) in enumerate(zip(a, b)):
+                compare(x, y, f"{where}/{i}")
+        elif isinstance(a, torch.Tensor):
+            assert torch.equal(a, b), where
+        else:
+            assert a == b or where.endswith(("_per_second", "_share", "_gb")), where
+
+    def compare_last(first: Path, second: Path) -> None:
+        ends = [
+            torch.load(sorted((out / "checkpoints").glob("*.pt"))[-1], weights_only=True) for out in (first, second)
+        ]
+        for part in ("method", "optimizer", "trainer", "validator", "early", "history"):
+            compare(ends[0][part], ends[1][part], part)
+
+    return compare_last

@@ -28,7 +28,8 @@ from monai_lamps.checkpoints import load_encoder
 
 Run = Callable[..., ConfigWorkflow]
 ROOT = Path(__file__).resolve().parents[2]
-PRESETS = sorted((ROOT / "configs").rglob("*.json"), key=str)
+#: those of fine-tuning, configs/protocols, are tried with its bundles
+PRESETS = [path for path in sorted((ROOT / "configs").rglob("*.json"), key=str) if path.parent.name != "protocols"]
 #: required by the model zoo's schema of 2024-07-25
 REQUIRED = [
     "schema", "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task",

@@ -44,3 +44,10 @@ def test_an_unknown_setting_is_refused_with_those_there_are() -> None:
     optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0)
     with pytest.raises(ValueError, match=r"schedules got the key 'learning_rate', expected one of .*'lr'.* of SGD"):
         GroupSchedules(optimizer, {"learning_rate": 0.1})
+
+
+def test_the_scale_of_a_groups_learning_rate_is_no_setting_of_the_optimizer() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [parameter], "lr_scale": 0.5, "decay": True}], lr=1.0)
+    with pytest.raises(ValueError, match="got the key 'lr_scale', expected one of"):
+        GroupSchedules(optimizer, {"lr_scale": 2.0})

@@ -25,7 +25,7 @@ import torch
 from ignite.engine import Events
 
 from monai_lamps.engines import Progress
-from monai_lamps.handlers import HistoryHandler, ReportHandler, TermMeansHandler
+from monai_lamps.handlers import EarlyStopping, HistoryHandler, ReportHandler, TaskValidator, TermMeansHandler
 
 Make = Callable[..., Any]
 
@@ -86,6 +86,32 @@ def test_a_run_stopped_midway_says_so_and_counts_completed_epochs(tmp_path: Path
     assert ReportHandler.render(metrics).startswith(
         "tiny: stopped early (run the same command again to go on), 1 epochs, 6 steps\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("stopped", "state"),
+    [(True, "finished early, since validation has become no better"), (False, "stopped early (run the same command")],
+)
+def test_a_run_that_early_stopping_has_ended_is_finished(
+    tmp_path: Path, trainer: Make, stopped: bool, state: str
+) -> None:
+    history = HistoryHandler()
+    early = EarlyStopping(TaskValidator([], "dice"), patience=1)
+    early.stopped = stopped
+    run(trainer, history, ReportHandler(tmp_path, history, early=early), stop_at=8)
+    metrics = read(tmp_path)
+    assert (metrics["finished"], metrics["stopped_early"]) == (stopped, stopped)
+    assert ReportHandler.render(metrics).startswith(f"tiny: {state}")
+
+
+def test_the_figures_that_the_log_shows_can_be_chosen(tmp_path: Path, trainer: Make) -> None:
+    history = HistoryHandler()
+    run(trainer, history, ReportHandler(tmp_path, history))
+    metrics = read(tmp_path)
+    assert "loss/order" in ReportHandler.render(metrics)
+    text = ReportHandler.render(metrics, shown=["train/"])
+    assert "train/order_accuracy" in text
+    assert "loss/order" not in text
 
 
 def test_a_run_stopped_in_its_first_epoch_has_a_report_without_figures(tmp_path: Path, trainer: Make) -> None:

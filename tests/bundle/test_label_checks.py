@@ -1,0 +1,76 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from monai_lamps.bundle import check_labels, check_structures
+from monai_lamps.data import AnnotationError
+
+Item = dict[str, Any]
+
+
+def _items(count: int, **entries: Any) -> list[Item]:
+    return [{"image": f"{number}.png", "patient": f"p{number // 2}", **entries} for number in range(count)]
+
+
+def test_a_structure_that_images_lack_is_refused_or_left_out() -> None:
+    both, one = {"masks": {"heart": "h.png", "lung": "l.png"}}, {"masks": {"heart": "h.png"}}
+    whole = {"training": _items(2, **both), "validation": _items(1, **both)}
+    check_structures(whole, ["heart", "lung"])
+    check_structures(whole, {"chest": ["heart", "lung"]})
+    partly = {**whole, "training": [*_items(2, **both), {"image": "last.png", **one}]}
+    message = "1 of 3 training images have no annotation of 'lung', such as 'last.png', which has heart"
+    with pytest.raises(AnnotationError, match=message):
+        check_structures(partly, {"chest": ["heart", "lung"]})
+    check_structures(partly, ["heart", "lung"], missing="ignore")
+    with pytest.raises(AnnotationError, match="1 of 1 validation images have no annotation of 'lung'"):
+        check_structures({**whole, "validation": _items(1, **one)}, ["lung"], missing="ignore")
+
+
+def _labels(*values: float | None) -> list[Item]:
+    return [{"image": f"{number}.png", "labels": {"Edema": value}} for number, value in enumerate(values)]
+
+
+def test_labels_must_name_every_class_and_show_it() -> None:
+    good = {"training": _labels(1, 0, -1), "validation": _labels(0, 0.7)}
+    check_labels(good, ["Edema"])
+    with pytest.raises(
+        AnnotationError, match=r"3 of 3 training images have no label 'Mass', .*'0.png', which has Edema"
+    ):
+        check_labels(good, ["Edema", "Mass"])
+    with pytest.raises(AnnotationError, match="none of 3 training images shows Mass"):
+        check_labels(good, ["Edema", "Mass"], missing="unknown")
+    with pytest.raises(AnnotationError, match="none of 2 training images shows Edema"):
+        check_labels({**good, "training": _labels(0, None)}, ["Edema"])
+    with pytest.raises(AnnotationError, match=r"no class of Edema has both .* among the 2 of validation"):
+        check_labels({**good, "validation": _labels(1, 1)}, ["Edema"])
+    with pytest.raises(AnnotationError, match="classes got 'Edema', expected a list of names"):
+        check_labels(good, "Edema")
+
+
+def test_a_class_that_validation_cannot_judge_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    items = [{"image": "a", "labels": {"A": 1, "B": 1}}, {"image": "b", "labels": {"A": 0, "B": 1}}]
+    check_labels({"training": items, "validation": items}, ["A", "B"])
+    assert "validation has no positive or no negative image of B: no AUROC of them" in caplog.text
+
+
+def test_exactly_one_class_is_checked_where_all_labels_are_known() -> None:
+    items = [{"image": "a", "labels": {"A": 1, "B": 0}}, {"image": "b", "labels": {"A": 0, "B": 1}}]
+    unknown = {"image": "c", "labels": {"A": 1, "B": -1}}
+    check_labels({"training": [*items, unknown], "validation": items}, ["A", "B"], multi_class=True)
+    none = {"image": "d", "labels": {"A": 0, "B": 0}}
+    with pytest.raises(
+        AnnotationError, match="image 'd' has the classes \\[\\], expected exactly one of \\['A', 'B'\\]"
+    ):
+        check_labels({"training": [*items, none], "validation": items}, ["A", "B"], multi_class=True)
