@@ -16,15 +16,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import ignite.distributed as idist
 import torch
-import torch.distributed as dist
 from ignite.engine import Engine, Events
 from torch import Tensor
 
 from .collapse import collapse_figures
 from .epoch_figures import EpochFigures
 from .evaluating import batch_to_device, evaluating, trainer_autocast
+from .rank_gather import gather_in_turn
 from .rank_share import rank_share
 
 __all__ = ["RepresentationMonitor"]
@@ -122,23 +121,8 @@ class RepresentationMonitor(EpochFigures):
                 finite.
             RuntimeError: when the pass failed on another rank.
         """
-        rank, world = idist.get_rank(), idist.get_world_size()
-        if world == 1:
-            return self._figures(self._look(method, device, autocast, 0, 1), device)
-        failure: Exception | None = None
-        shares: list[Any] = [None] * world
-        try:
-            mine: Any = self._look(method, device, autocast, rank, world)
-        except Exception as error:  # the others wait for this rank and must hear of it
-            failure, mine = error, f"rank {rank}: {type(error).__name__}: {error}"
-        dist.all_gather_object(shares, mine)
-        if failure is not None:
-            raise failure
-        for share in shares:
-            if isinstance(share, str):
-                raise RuntimeError(f"the validation pass failed on {share}")
-        total = sum(len(share) for share in shares)
-        return self._figures([shares[number % world][number // world] for number in range(total)], device)
+        seen = gather_in_turn(lambda rank, world: self._look(method, device, autocast, rank, world))
+        return self._figures(seen, device)
 
     def _look(
         self,

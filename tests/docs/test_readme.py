@@ -17,7 +17,12 @@ from pathlib import Path
 
 import pytest
 
-DOCUMENTS = ["README.md", "bundles/lamps_pretraining/docs/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "bundles/lamps_pretraining/docs/README.md",
+    "bundles/radiograph_segmentation/docs/README.md",
+    "bundles/radiograph_classification/docs/README.md",
+]
 
 
 def _blocks(text: str, language: str) -> list[str]:
