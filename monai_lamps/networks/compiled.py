@@ -31,7 +31,7 @@ def compile_networks(module: T, enabled: bool = True, backend: str = "inductor")
     """Compile every encoder and context decoder of a method in place (``torch.compile``, shapes fixed).
 
     Views, losses, heads and the teacher's update stay as they are: they take little time. Each size of view is
-    compiled at its first step, which takes minutes on a CPU and about one on a GPU; results agree within rounding, so
+    compiled at its first step, which takes minutes on a CPU (not measured on a GPU); results agree within rounding, so
     switching it on or off in the middle of a run changes its numbers slightly.
 
     Args:

@@ -22,7 +22,6 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
-from monai.bundle.scripts import ckpt_export, onnx_export
 
 from monai_lamps.checkpoints import load_network, read_network_card
 from monai_lamps.data import build_cache, read_radiograph
@@ -145,54 +144,6 @@ def test_inference_writes_a_probability_for_every_readable_file(
     assert [Path(row["image"]).name for row in rows] == [f"thorax_{number:05d}.png" for number in range(24)]
     assert all(0 < float(row["opacity"]) < 1 for row in rows)
     assert "broken.png" in (tmp_path / "out" / "index" / "rejected.csv").read_text()
-
-
-@pytest.fixture
-def export(classification: Path) -> dict[str, Any]:
-    """Arguments of MONAI's export commands."""
-    return {
-        "net_id": "network_def",
-        "ckpt_file": str(classification / "best.pt"),
-        "key_in_ckpt": "network",
-        "meta_file": str(CONFIGS / "metadata.json"),
-        "config_file": str(CONFIGS / "inference.json"),
-        "network_file": str(classification / "best.pt"),
-        "use_trace": True,
-        "input_shape": [1, 1, 32, 32],
-    }
-
-
-@torch.no_grad()
-def test_torchscript_computes_what_the_network_does(
-    classification: Path, export: dict[str, Any], tmp_path: Path
-) -> None:
-    ckpt_export(filepath=str(tmp_path / "model.ts"), **export)
-    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    expected = load_network(classification / "best.pt")(images)
-    torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(images), expected)
-
-
-@torch.no_grad()
-def test_onnx_computes_what_the_network_does(classification: Path, export: dict[str, Any], tmp_path: Path) -> None:
-    onnx, reference = pytest.importorskip("onnx"), pytest.importorskip("onnx.reference")
-    pytest.importorskip("onnxscript")  # torch's exporter needs it
-    onnx_export(filepath=str(tmp_path / "model.onnx"), **export)
-    graph = onnx.load(tmp_path / "model.onnx")
-    images = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    (found,) = reference.ReferenceEvaluator(graph).run(None, {graph.graph.input[0].name: images.numpy()})
-    expected = load_network(classification / "best.pt")(images)
-    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("config", ["train.json", "evaluate.json", "inference.json"])
-def test_required_properties_are_there(
-    task_workflow: Run, classification: Path, labelled: Path, tmp_path: Path, config: str
-) -> None:
-    extra = {} if config == "train.json" else {"network_file": classification / "best.pt", "datalist": labelled}
-    kind = "train" if config == "train.json" else "infer"
-    flow = task_workflow(BUNDLE, config, kind=kind, output_dir=tmp_path, **extra)
-    flow.initialize()
-    assert flow.check_properties() == []
 
 
 @pytest.mark.parametrize(

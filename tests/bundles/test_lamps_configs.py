@@ -62,6 +62,16 @@ def test_every_preset_trains_a_step(run: Run, phantoms: Path, tmp_path: Path, pr
     assert metrics(tmp_path)["finished"]
 
 
+@pytest.mark.parametrize("given", ["true", "false"])
+def test_switches_given_as_text_are_obeyed(workflow: Run, phantoms: Path, tmp_path: Path, given: str) -> None:
+    flow = workflow("train.json", dataset_dir=phantoms, output_dir=tmp_path, compile=given, cross_view=given)
+    flow.initialize()
+    flow.parser.get_parsed_content("network")  # compiled functions wait for their first call
+    method = flow.parser.get_parsed_content("method")
+    compiled = {"features", "_stage_outputs"} & vars(method.encoder).keys()
+    assert (bool(compiled), method.cross_view is not None) == (given == "true", given == "true")
+
+
 @pytest.mark.parametrize(("kind", "config"), [("train", "train.json"), ("infer", "inference.json")])
 def test_required_properties_are_there(
     workflow: Run, phantoms: Path, trained: Path, tmp_path: Path, kind: str, config: str

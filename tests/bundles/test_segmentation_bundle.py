@@ -26,8 +26,7 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Events
-from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
-from monai.bundle.scripts import ckpt_export, onnx_export
+from monai.bundle import ConfigWorkflow
 from PIL import Image
 
 from monai_lamps.checkpoints import load_network, read_network_card, save_encoder
@@ -202,72 +201,6 @@ def test_a_mask_lies_where_the_network_sees_the_structure(
         logits = load_network(segmentation / "best.pt")((small - 0.5056) / 0.252)
     large = torch.nn.functional.interpolate(logits.sigmoid(), pixels.shape[2:], mode="bilinear", antialias=True)
     np.testing.assert_array_equal(read_binary_mask(tmp_path / row["mask"]), large[0, 0].numpy() >= 0.5)
-
-
-@pytest.fixture
-def export(segmentation: Path) -> dict[str, Any]:
-    """Arguments of MONAI's export commands."""
-    return {
-        "net_id": "network_def",
-        "ckpt_file": str(segmentation / "best.pt"),
-        "key_in_ckpt": "network",
-        "meta_file": str(CONFIGS / "metadata.json"),
-        "config_file": str(CONFIGS / "inference.json"),
-        "network_file": str(segmentation / "best.pt"),
-        "use_trace": True,
-        "input_shape": [1, 1, 32, 32],
-    }
-
-
-@torch.no_grad()
-def test_torchscript_computes_what_the_network_does(segmentation: Path, export: dict[str, Any], tmp_path: Path) -> None:
-    ckpt_export(filepath=str(tmp_path / "model.ts"), **export)
-    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    expected = load_network(segmentation / "best.pt")(images)
-    torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(images), expected)
-
-
-@torch.no_grad()
-def test_onnx_computes_what_the_network_does(segmentation: Path, export: dict[str, Any], tmp_path: Path) -> None:
-    onnx, reference = pytest.importorskip("onnx"), pytest.importorskip("onnx.reference")
-    pytest.importorskip("onnxscript")  # torch's exporter needs it
-    onnx_export(filepath=str(tmp_path / "model.onnx"), **export)
-    graph = onnx.load(tmp_path / "model.onnx")
-    images = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    (found,) = reference.ReferenceEvaluator(graph).run(None, {graph.graph.input[0].name: images.numpy()})
-    expected = load_network(segmentation / "best.pt")(images)
-    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("config", ["train.json", "evaluate.json", "inference.json"])
-def test_required_properties_are_there(
-    task_workflow: Run, segmentation: Path, labelled: Path, tmp_path: Path, config: str
-) -> None:
-    extra = {} if config == "train.json" else {"network_file": segmentation / "best.pt", "datalist": labelled}
-    kind = "train" if config == "train.json" else "infer"
-    flow = task_workflow(BUNDLE, config, kind=kind, output_dir=tmp_path, **extra)
-    flow.initialize()
-    assert flow.check_properties() == []
-
-
-@pytest.mark.parametrize("name", [BUNDLE, "radiograph_classification"])
-def test_metadata_is_valid_and_says_what_the_network_takes_and_gives(name: str, tmp_path: Path) -> None:
-    configs = ROOT / "bundles" / name / "configs"
-    lamps = json.loads((ROOT / "bundles/lamps_pretraining/configs/metadata.json").read_text())
-    metadata = json.loads((configs / "metadata.json").read_text())
-    assert metadata.keys() == lamps.keys()
-    for key in ("version", "monai_version", "pytorch_version", "numpy_version", "schema"):
-        assert metadata[key] == lamps[key]
-    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    packages = {key: value for key, value in metadata["required_packages_version"].items() if key != "monai_lamps"}
-    assert {key: pinned[key] for key in packages} == packages
-    schema = tmp_path / "schema.json"
-    schema.write_text(json.dumps({"type": "object", "required": list(lamps)}))
-    verify_metadata(meta_file=str(configs / "metadata.json"), filepath=str(schema))
-    verify_net_in_out(
-        net_id="network_def", meta_file=str(configs / "metadata.json"), config_file=str(configs / "train.json"),
-        device="cpu", n=2, image_size=64,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

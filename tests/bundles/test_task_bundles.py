@@ -1,0 +1,105 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from monai.bundle.scripts import ckpt_export, onnx_export
+
+from monai_lamps.checkpoints import load_network
+
+Run = Callable[..., ConfigWorkflow]
+ROOT = Path(__file__).resolve().parents[2]
+TRAINED = {"radiograph_segmentation": "segmentation", "radiograph_classification": "classification"}
+
+
+@pytest.fixture(params=list(TRAINED))
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of a fine-tuning bundle."""
+    return request.param
+
+
+@pytest.fixture
+def network_file(name: str, request: pytest.FixtureRequest) -> Path:
+    """What a tiny run of the bundle has left as its best network."""
+    return request.getfixturevalue(TRAINED[name]) / "best.pt"
+
+
+@pytest.fixture
+def export(name: str, network_file: Path) -> dict[str, Any]:
+    """Arguments of MONAI's export commands."""
+    configs = ROOT / "bundles" / name / "configs"
+    return {
+        "net_id": "network_def",
+        "ckpt_file": str(network_file),
+        "key_in_ckpt": "network",
+        "meta_file": str(configs / "metadata.json"),
+        "config_file": str(configs / "inference.json"),
+        "network_file": str(network_file),
+        "use_trace": True,
+        "input_shape": [1, 1, 32, 32],
+    }
+
+
+@torch.no_grad()
+def test_torchscript_computes_what_the_network_does(network_file: Path, export: dict[str, Any], tmp_path: Path) -> None:
+    ckpt_export(filepath=str(tmp_path / "model.ts"), **export)
+    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    expected = load_network(network_file)(images)
+    torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(images), expected)
+
+
+@torch.no_grad()
+def test_onnx_computes_what_the_network_does(network_file: Path, export: dict[str, Any], tmp_path: Path) -> None:
+    onnx, reference = pytest.importorskip("onnx"), pytest.importorskip("onnx.reference")
+    pytest.importorskip("onnxscript")  # torch's exporter needs it
+    onnx_export(filepath=str(tmp_path / "model.onnx"), **export)
+    graph = onnx.load(tmp_path / "model.onnx")
+    images = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    (found,) = reference.ReferenceEvaluator(graph).run(None, {graph.graph.input[0].name: images.numpy()})
+    expected = load_network(network_file)(images)
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("config", ["train.json", "evaluate.json", "inference.json"])
+def test_required_properties_are_there(
+    task_workflow: Run, name: str, network_file: Path, labelled: Path, tmp_path: Path, config: str
+) -> None:
+    extra = {} if config == "train.json" else {"network_file": network_file, "datalist": labelled}
+    kind = "train" if config == "train.json" else "infer"
+    flow = task_workflow(name, config, kind=kind, output_dir=tmp_path, **extra)
+    flow.initialize()
+    assert flow.check_properties() == []
+
+
+def test_metadata_is_valid_and_says_what_the_network_takes_and_gives(name: str, tmp_path: Path) -> None:
+    configs = ROOT / "bundles" / name / "configs"
+    lamps = json.loads((ROOT / "bundles/lamps_pretraining/configs/metadata.json").read_text())
+    metadata = json.loads((configs / "metadata.json").read_text())
+    assert metadata.keys() == lamps.keys()
+    for key in ("version", "monai_version", "pytorch_version", "numpy_version", "schema"):
+        assert metadata[key] == lamps[key]
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    packages = {key: value for key, value in metadata["required_packages_version"].items() if key != "monai_lamps"}
+    assert {key: pinned[key] for key in packages} == packages
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps({"type": "object", "required": list(lamps)}))
+    verify_metadata(meta_file=str(configs / "metadata.json"), filepath=str(schema))
+    verify_net_in_out(
+        net_id="network_def", meta_file=str(configs / "metadata.json"), config_file=str(configs / "train.json"),
+        device="cpu", n=2, image_size=64,
+    )  # fmt: skip
