@@ -78,8 +78,9 @@ def start_processes(device: str | torch.device, timeout_minutes: float = 30.0) -
 
 
 def stop_processes() -> None:
-    """Leave the process group."""
+    """Leave the process group, together: one that closes its connections while another still uses them can abort it."""
     if dist.is_initialized():
+        dist.barrier()
         dist.destroy_process_group()
 
 
