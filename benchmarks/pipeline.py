@@ -115,8 +115,8 @@ def _actions(files: Sequence[str], folder: Path, options: argparse.Namespace) ->
     save_datalist(folder / "datalist.json", {"training": items})
     cache = ArrayCache(build_cache(folder / "datalist.json", folder / "cache", options.cache_size, progress=False))
     memory = _Loader([{"image": picture[None]} for picture in pictures], method, options.batch, _scaled)
-    cached = _Loader(items, method, options.batch, LoadRadiographd("image", reader=cache.read))
-    direct = _Loader(items, method, options.batch, LoadRadiographd("image"))
+    cached = _Loader(items, method, options.batch, LoadRadiographd("image", reader=cache.read, track_meta=False))
+    direct = _Loader(items, method, options.batch, LoadRadiographd("image", track_meta=False))
     batches = cached()
     actions: dict[str, Callable[[], object]] = {
         SAME: lambda: [_all_tensors(method.crops(batch), batch) for batch in memory()],

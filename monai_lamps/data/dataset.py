@@ -44,6 +44,9 @@ class RadiographDataset(Dataset):
     A file that failed is not read again by the same worker. If a failure is not a property of the file (a network drive
     that hiccups), which samples are replaced may depend on the workers.
 
+    Where the sampler gives one, the transform finds the epoch (0-based) under "epoch" in the item, so that what it draws
+    may change in the course of a run; it is not part of the sample.
+
     Args:
         data: items, each a mapping such as ``{"image": path}`` or ``{"image": array}``; kept as it is, never copied.
             Use `PackedItems` for many files, so that loader workers share them. The transform must not change an array
@@ -79,6 +82,7 @@ class RadiographDataset(Dataset):
         self.rejects = rejects
         self.max_reject = max_reject
         self.file_key = file_key
+        self._generator = np.random.RandomState()
         self._failed: set[int] = set()
         self._names: npt.NDArray[np.uint64] | None = None
         self._read, self._count = 0, 0  # entries of the log that were read, and those that are items of this dataset
@@ -102,7 +106,7 @@ class RadiographDataset(Dataset):
         """
         if isinstance(index, slice):
             return super().__getitem__(index)
-        epoch, number = (int(part) for part in index) if isinstance(index, Sequence) else (0, int(index))
+        epoch, number = (int(part) for part in index) if isinstance(index, Sequence) else (None, int(index))
         if not -len(self) <= number < len(self):
             raise IndexError(f"index got {number}, expected one below {len(self)}, the number of items.")
         number %= len(self)
@@ -112,7 +116,8 @@ class RadiographDataset(Dataset):
                 f"The transform returned a {type(sample).__name__} for {self.name(used)}, expected a dictionary: "
                 "use transforms that give one sample for one item."
             )
-        return {**sample, "seed": derive_seed(self.seed, epoch, number, 0) >> 1, "index": used}
+        sample = {key: value for key, value in sample.items() if key != "epoch"}
+        return {**sample, "seed": derive_seed(self.seed, epoch or 0, number, 0) >> 1, "index": used}
 
     def name(self, index: int) -> str:
         """
@@ -127,16 +132,18 @@ class RadiographDataset(Dataset):
             value = meta.get("filename_or_obj") if isinstance(meta, Mapping) else None
         return os.fspath(value) if isinstance(value, (str, os.PathLike)) and os.fspath(value) else f"<item {index}>"
 
-    def _load_or_substitute(self, epoch: int, number: int) -> tuple[Any, int]:
+    def _load_or_substitute(self, epoch: int | None, number: int) -> tuple[Any, int]:
         reason: Exception | None = None
+        known, epoch = {} if epoch is None else {"epoch": epoch}, epoch or 0
         for attempt in range(_ATTEMPTS + 1):
             used = derive_seed(self.seed, epoch, number, attempt) % len(self) if attempt else number
             if used in self._failed:
                 continue
             # the draws belong to the slot (epoch, number), so a substitute is not a second copy of the same view
-            self.transform.set_random_state(seed=derive_seed(self.seed, epoch, number) % 2**32)
+            self._generator.seed(derive_seed(self.seed, epoch, number) % 2**32)
+            self.transform.set_random_state(state=self._generator)  # as seed=..., but making no new generator
             try:
-                return self.transform(dict(self.data[used])), used
+                return self.transform({**self.data[used], **known}), used
             except MemoryError:
                 raise
             except Exception as error:

@@ -60,7 +60,8 @@ def scale_integers(values: npt.NDArray, bits: int | None = None) -> tuple[npt.ND
         return percentile_window(values), None
     if bits is None:
         bits = bit_depth(largest)
-    scaled: npt.NDArray[np.float32] = np.divide(values, np.float32(2**bits - 1), dtype=np.float32)
+    scaled: npt.NDArray[np.float32] = values.astype(np.float32)  # a copy, as the next line works in place
+    scaled /= np.float32(2**bits - 1)
     return _clip(scaled) if largest > 2**bits - 1 else scaled, bits
 
 

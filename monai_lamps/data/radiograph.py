@@ -94,7 +94,7 @@ def read_radiograph(
         raise RadiographError(
             path, f"{kind} file that cannot be decoded ({text})", "it is truncated or damaged, copy it again"
         ) from error
-    _check_pixels(pixels, path, min_size, max_aspect)
+    _check_pixels(pixels, path, min_size, max_aspect, finite=kind == "raster")  # made of integers, or checked there
     height, width = pixels.shape
     return np.ascontiguousarray(pixels, dtype=np.float32), {**meta, "height": height, "width": width}
 
@@ -137,8 +137,10 @@ def detect_format(path: str | os.PathLike[str]) -> str:
     raise RadiographError(path, f"{_describe(head)}, expected PNG, JPEG, DICOM or NIfTI", "remove it or fetch it again")
 
 
-def _check_pixels(pixels: npt.NDArray[np.float32], path: str, min_size: int, max_aspect: float) -> None:
-    """Refuse what no training can use."""
+def _check_pixels(
+    pixels: npt.NDArray[np.float32], path: str, min_size: int, max_aspect: float, finite: bool
+) -> None:
+    """Refuse what no training can use; ``finite``: the reader knows that there is no NaN."""
     height, width = pixels.shape
     short, long = min(height, width), max(height, width)
     if short < min_size:
@@ -155,7 +157,7 @@ def _check_pixels(pixels: npt.NDArray[np.float32], path: str, min_size: int, max
             "crop it or raise max_aspect",
         )
     flat = pixels.ravel()
-    if not np.isfinite(np.dot(flat, flat)):  # one pass, and quicker than asking every pixel
+    if not finite and not np.isfinite(np.dot(flat, flat)):  # one pass, and quicker than asking every pixel
         raise RadiographError(path, "NaN or infinite pixels", "export the picture again from its source")
     value = pixels[height // 2, width // 2]
     if (pixels[height // 2] == value).all() and (pixels == value).all():  # most pictures differ in their middle row

@@ -17,6 +17,7 @@ from .dino_loss import DINOLoss
 from .hierarchy_loss import CompositionLoss, DecompositionLoss
 from .order_loss import PatchOrderLoss, order_accuracy, order_near_accuracy
 from .overlap_consistency import OverlapConsistencyLoss
+from .pruned_info_nce import PrunedInfoNCELoss, contrast_figures, pruned_share
 from .token_consistency import ReleasedTokenConsistencyLoss, TokenConsistencyLoss
 
 __all__ = [
@@ -26,8 +27,11 @@ __all__ = [
     "DecompositionLoss",
     "OverlapConsistencyLoss",
     "PatchOrderLoss",
+    "PrunedInfoNCELoss",
     "ReleasedTokenConsistencyLoss",
     "TokenConsistencyLoss",
+    "contrast_figures",
     "order_accuracy",
     "order_near_accuracy",
+    "pruned_share",
 ]

@@ -8,12 +8,13 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Networks: encoders, the context decoder, heads, and the teacher. Importing it registers FlexibleUNet backbones."""
+"""Networks: encoders, the context decoder, heads, teacher and memory. Importing it registers FlexibleUNet backbones."""
 
 from __future__ import annotations
 
 from .compiled import compile_networks
 from .context_decoder import ContextDecoder, fill_context
+from .contrastive_head import ContrastiveHead
 from .dino_head import DINOHead
 from .encoders import (
     ConvNeXtEncoder,
@@ -27,14 +28,18 @@ from .encoders import (
     register_backbone,
     register_encoder,
 )
+from .gather_ranks import gather_ranks
 from .heads import Composer, Decomposer, OrderHead, ProjectionHead
+from .memory_queue import MemoryQueue
 from .position import sincos_position_code
 from .segmenters import EncoderUNet, UPerNet, build_segmenter, build_swin_unetr, register_segmenter, segmenter_names
+from .shuffled_batch import shuffle_ranks
 from .teacher import EMATeacher
 
 __all__ = [
     "Composer",
     "ContextDecoder",
+    "ContrastiveHead",
     "ConvNeXtEncoder",
     "DINOHead",
     "Decomposer",
@@ -42,6 +47,7 @@ __all__ = [
     "Encoder",
     "EncoderUNet",
     "FlexibleUNetEncoder",
+    "MemoryQueue",
     "OrderHead",
     "ProjectionHead",
     "ResNetEncoder",
@@ -54,9 +60,11 @@ __all__ = [
     "encoder_levels",
     "encoder_names",
     "fill_context",
+    "gather_ranks",
     "register_backbone",
     "register_encoder",
     "register_segmenter",
     "segmenter_names",
+    "shuffle_ranks",
     "sincos_position_code",
 ]

@@ -9,10 +9,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""MONAI transforms of the Lamps geometry, and the batched functions behind them."""
+"""MONAI transforms: the geometry of Lamps, the parts and crops of Adam, and the batched functions behind them."""
 
 from __future__ import annotations
 
+from .anatomy_decompose import (
+    AnatomyDecompose,
+    AnatomyDecomposeD,
+    AnatomyDecomposed,
+    AnatomyDecomposeDict,
+    AnatomyPart,
+    anatomy_hierarchy,
+    decomposition_boxes,
+)
 from .cells import crop_cells, grid_of, join_cells, split_cells
 from .context import (
     RandContextWindow,
@@ -34,9 +43,19 @@ from .grid_region import (
     RandGridRegionDict,
 )
 from .keyed_random import keyed_uniform
+from .known_warp import KnownWarp, RandKnownWarp, RandKnownWarpD, RandKnownWarpd, RandKnownWarpDict
 from .load_labels import LoadLabels, LoadLabelsD, LoadLabelsd, LoadLabelsDict
 from .load_radiograph import LoadRadiograph, LoadRadiographD, LoadRadiographd, LoadRadiographDict
 from .load_structures import LoadStructures, LoadStructuresD, LoadStructuresd, LoadStructuresDict
+from .nested_crops import (
+    RandNestedCrops,
+    RandNestedCropsD,
+    RandNestedCropsd,
+    RandNestedCropsDict,
+    nested_boxes,
+    nested_crops,
+    nested_scales,
+)
 from .patch_shuffle import (
     RandPatchShuffle,
     RandPatchShuffleD,
@@ -46,11 +65,33 @@ from .patch_shuffle import (
     shuffle_cells,
 )
 from .photometric import PhotometricAugment
+from .rand_anatomy_decompose import (
+    RandAnatomyDecompose,
+    RandAnatomyDecomposeD,
+    RandAnatomyDecomposed,
+    RandAnatomyDecomposeDict,
+)
 from .rand_photometric import RandPhotometric, RandPhotometricD, RandPhotometricd, RandPhotometricDict
 from .resample import resample_box
+from .reseeded import Reseeded
+from .resized_crop import (
+    RandResizedCenterCrop,
+    RandResizedCenterCropD,
+    RandResizedCenterCropd,
+    RandResizedCenterCropDict,
+    RandResizedCrop,
+    RandResizedCropD,
+    RandResizedCropd,
+    RandResizedCropDict,
+)
 from .views import RandGridViews, RandGridViewsD, RandGridViewsd, RandGridViewsDict, grid_views, overlap_index
 
 __all__ = [
+    "AnatomyDecompose",
+    "AnatomyDecomposeD",
+    "AnatomyDecomposeDict",
+    "AnatomyDecomposed",
+    "AnatomyPart",
     "Decompose",
     "DecomposeD",
     "DecomposeDict",
@@ -59,6 +100,7 @@ __all__ = [
     "GridRegionD",
     "GridRegionDict",
     "GridRegiond",
+    "KnownWarp",
     "LoadLabels",
     "LoadLabelsD",
     "LoadLabelsDict",
@@ -72,6 +114,10 @@ __all__ = [
     "LoadStructuresDict",
     "LoadStructuresd",
     "PhotometricAugment",
+    "RandAnatomyDecompose",
+    "RandAnatomyDecomposeD",
+    "RandAnatomyDecomposeDict",
+    "RandAnatomyDecomposed",
     "RandContextWindow",
     "RandContextWindowD",
     "RandContextWindowDict",
@@ -84,6 +130,14 @@ __all__ = [
     "RandGridViewsD",
     "RandGridViewsDict",
     "RandGridViewsd",
+    "RandKnownWarp",
+    "RandKnownWarpD",
+    "RandKnownWarpDict",
+    "RandKnownWarpd",
+    "RandNestedCrops",
+    "RandNestedCropsD",
+    "RandNestedCropsDict",
+    "RandNestedCropsd",
     "RandPatchShuffle",
     "RandPatchShuffleD",
     "RandPatchShuffleDict",
@@ -92,14 +146,28 @@ __all__ = [
     "RandPhotometricD",
     "RandPhotometricDict",
     "RandPhotometricd",
+    "RandResizedCenterCrop",
+    "RandResizedCenterCropD",
+    "RandResizedCenterCropDict",
+    "RandResizedCenterCropd",
+    "RandResizedCrop",
+    "RandResizedCropD",
+    "RandResizedCropDict",
+    "RandResizedCropd",
+    "Reseeded",
+    "anatomy_hierarchy",
     "context_window",
     "crop_cells",
     "decompose",
+    "decomposition_boxes",
     "grid_of",
     "grid_views",
     "inverse_permutation",
     "join_cells",
     "keyed_uniform",
+    "nested_boxes",
+    "nested_crops",
+    "nested_scales",
     "overlap_index",
     "recompose",
     "resample_box",

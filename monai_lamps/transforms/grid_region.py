@@ -17,12 +17,13 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from monai.config.type_definitions import KeysCollection, NdarrayOrTensor
-from monai.transforms import MapTransform, Randomizable, Transform
+from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, ensure_tuple_rep
 from torch import Tensor
 
 from monai_lamps.transforms.cells import check_cell
 from monai_lamps.transforms.resample import Box, as_image, check_mode, resample_box
+from monai_lamps.transforms.reseeded import Reseeded
 
 __all__ = [
     "GridRegion",
@@ -58,7 +59,7 @@ class _Region(Transform):
         return resample_box(img, self.box, self.region * self.cell, self.mode if mode is None else check_mode(mode))
 
 
-class RandGridRegion(Randomizable, _Region):
+class RandGridRegion(Reseeded, _Region):
     """Draw the region of ``region`` cells that the views are cut from (Lamps, arXiv 2512.22872, data pipeline).
 
     The published recipe is: crop a random box (``area`` share, ``aspect`` ratio) and squash it to a square; shrink
@@ -190,7 +191,7 @@ class _RegionMap(MapTransform):
         return images
 
 
-class RandGridRegiond(Randomizable, _RegionMap):
+class RandGridRegiond(Reseeded, _RegionMap):
     """Dictionary form of :py:class:`RandGridRegion`: the same region of every key.
 
     Args:

@@ -48,11 +48,12 @@ class LoadRadiograph(Transform):
         max_aspect: largest allowed ratio of the long to the short side, for the default reader.
         reader: what reads a file, with the signature of ``read_radiograph``, such as ``ArrayCache("CACHE").read``;
             ``read_radiograph`` with the two limits by default.
+        track_meta: whether to return a ``MetaTensor``; by default as ``monai.data.get_track_meta()`` says. Training
+            that needs no meta data is quicker without.
 
     Returns of a call:
         (1, H, W) tensor in [0, 1], 0 = dark (air), 1 = bright (bone): a ``MetaTensor`` with ``filename_or_obj``,
-        ``original_channel_dim`` and the reader's ``meta`` while ``monai.data.get_track_meta()`` is true, else a plain
-        ``torch.Tensor``.
+        ``original_channel_dim`` and the reader's ``meta``, or a plain ``torch.Tensor``.
 
     Raises:
         TypeError: when ``dtype`` is no floating type.
@@ -71,7 +72,9 @@ class LoadRadiograph(Transform):
         min_size: int = 32,
         max_aspect: float = 8.0,
         reader: Reader | None = None,
+        track_meta: bool | None = None,
     ) -> None:
+        self.track_meta = track_meta
         self.dtype: torch.dtype = get_equivalent_dtype(dtype, torch.Tensor)
         if not self.dtype.is_floating_point:
             raise TypeError(f"dtype must be floating because pixels lie in [0, 1], got {dtype}; use torch.float32")
@@ -81,7 +84,7 @@ class LoadRadiograph(Transform):
         """Load one file, see the class."""
         pixels, meta = self.reader(filename)
         image = torch.from_numpy(pixels)[None].to(self.dtype)
-        if not get_track_meta():
+        if not (get_track_meta() if self.track_meta is None else self.track_meta):
             return image
         meta = {**meta, MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0, "filename_or_obj": os.fspath(filename)}
         return MetaTensor(image, meta=meta)
@@ -96,7 +99,7 @@ class LoadRadiographd(MapTransform):
         min_size: shortest allowed side in pixels, for the default reader.
         max_aspect: largest allowed ratio of the long to the short side, for the default reader.
         allow_missing_keys: do not raise when a key is missing.
-        reader: what reads a file, see :class:`LoadRadiograph`.
+        reader, track_meta: see :class:`LoadRadiograph`.
 
     Raises:
         KeyError: when a key is missing and ``allow_missing_keys`` is false.
@@ -113,9 +116,10 @@ class LoadRadiographd(MapTransform):
         max_aspect: float = 8.0,
         allow_missing_keys: bool = False,
         reader: Reader | None = None,
+        track_meta: bool | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.loader = LoadRadiograph(dtype=dtype, min_size=min_size, max_aspect=max_aspect, reader=reader)
+        self.loader = LoadRadiograph(dtype, min_size, max_aspect, reader, track_meta)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the file of each key, see the class."""

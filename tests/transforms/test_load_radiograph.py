@@ -53,6 +53,14 @@ def test_a_file_becomes_one_channel_with_rows_downwards(film: Path, as_text: boo
     assert torch.equal(torch.as_tensor(np.asarray(image))[0], torch.from_numpy(pixels().astype(np.float32)) / 255)
 
 
+@pytest.mark.parametrize("track_meta", [True, False])
+def test_what_is_asked_for_goes_before_the_setting_of_monai(film: Path, plain: Any, track_meta: bool) -> None:
+    image = LoadRadiographd("image", track_meta=track_meta)({"image": film})["image"]
+    assert isinstance(image, MetaTensor) == track_meta
+    set_track_meta(True)
+    assert isinstance(LoadRadiograph(track_meta=track_meta)(film), MetaTensor) == track_meta
+
+
 def test_the_meta_data_say_what_was_read(film: Path) -> None:
     image = LoadRadiograph()(film)
     assert isinstance(image, MetaTensor)

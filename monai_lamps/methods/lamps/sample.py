@@ -20,11 +20,12 @@ from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import TransformBackends
 
 from monai_lamps.methods.lamps.geometry import LampsGeometry
+from monai_lamps.transforms import Reseeded
 
 __all__ = ["RandLampsGeometryd", "RandLampsGeometryD", "RandLampsGeometryDict"]
 
 
-class RandLampsGeometryd(RandomizableTransform, MapTransform):
+class RandLampsGeometryd(Reseeded, RandomizableTransform, MapTransform):
     """Draw where the two views, their context windows and the patch shuffle of a sample lie, without cutting them out.
 
     Geometry travels as data: a sample carries its region once, and the method slices on the device what its active
