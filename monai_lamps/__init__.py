@@ -35,6 +35,8 @@ _PACKAGES = (
     "methods",
     "metrics",
     "networks",
+    "registration",
+    "reports",
     "tasks",
     "transforms",
 )

@@ -24,6 +24,8 @@ from .errors import explain_errors
 from .evaluation import Evaluation
 from .few_shot import pick_shots
 from .geometry import original_size, pixel_spacing
+from .judged import centered_encoders, judged_encoders, reference_encoder
+from .knn_evaluation import KnnEvaluation
 from .label_checks import check_labels, check_structures
 from .labelled import (
     classes_in,
@@ -44,6 +46,7 @@ from .task_file import Predictor, freeze, label_kind, load_task
 
 __all__ = [
     "Evaluation",
+    "KnnEvaluation",
     "Predictor",
     "Remembered",
     "RepeatedItems",
@@ -52,6 +55,7 @@ __all__ = [
     "annotated_phantoms",
     "cache_identity",
     "cached_reader",
+    "centered_encoders",
     "check_cached",
     "check_labels",
     "check_overrides",
@@ -60,6 +64,7 @@ __all__ = [
     "explain_errors",
     "freeze",
     "inference_datalist",
+    "judged_encoders",
     "label_kind",
     "labelled_datalist",
     "section_items",
@@ -73,6 +78,7 @@ __all__ = [
     "pixel_spacing",
     "plan_run",
     "radiograph_datalist",
+    "reference_encoder",
     "start_processes",
     "starting_encoder",
     "stop_processes",

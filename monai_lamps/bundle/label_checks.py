@@ -65,25 +65,35 @@ def check_structures(
             )
 
 
-def check_labels(sections: Sections, classes: Sequence[str], multi_class: bool = False, missing: str = "error") -> None:
+def check_labels(
+    sections: Sections,
+    classes: Sequence[str],
+    multi_class: bool = False,
+    missing: str = "error",
+    judged: str = "validation",
+) -> None:
     """Refuse labels from which a class cannot be learned, before a run starts.
 
-    A class must have a positive image in training, and some class both a positive and a negative one in validation, or
-    no AUROC could decide which epoch is best. A class that validation cannot judge is named in the log.
+    A class must have a positive image in training, and some class both a positive and a negative one in the section
+    that judges, or no AUROC could tell which is the best epoch or encoder. A class that it cannot judge is logged.
 
     Args:
-        sections: training and validation items.
+        sections: items of training and of the section that judges.
         classes: names of the classes.
         multi_class: whether each image has exactly one of them.
         missing: "error": every image must have a label for every class (-1 or null for unknown).
+        judged: the section that judges.
 
     Raises:
         AnnotationError: naming the class or column, the section and an image.
+        ValueError: when the training section is to judge itself.
     """
+    if judged == "training":
+        raise ValueError("section got 'training', whose images are learned from; expected validation or test.")
     if isinstance(classes, str) or not classes:
         raise AnnotationError(f"classes got {classes!r}, expected a list of names, such as ['Edema', 'Mass'].")
     counts = {}
-    for section in ("training", "validation"):
+    for section in ("training", judged):
         items = sections[section]
         if missing == "error":
             _check_columns(items, classes, section)
@@ -96,14 +106,14 @@ def check_labels(sections: Sections, classes: Sequence[str], multi_class: bool =
             f"none of {len(sections['training'])} training images shows {', '.join(absent)} (a label of at least 0.5); "
             "take the class out of --classes, or split the data otherwise."
         )
-    lacking = [name for name, count in counts["validation"].items() if not (count["positive"] and count["negative"])]
-    if len(lacking) == len(counts["validation"]):
+    lacking = [name for name, count in counts[judged].items() if not (count["positive"] and count["negative"])]
+    if len(lacking) == len(counts[judged]):
         raise AnnotationError(
             f"no class of {', '.join(classes)} has both a positive and a negative image among the "
-            f"{len(sections['validation'])} of validation, so no AUROC could be told; split the data otherwise."
+            f"{len(sections[judged])} of {judged}, so no AUROC could be told; split the data otherwise."
         )
     if lacking:
-        _LOGGER.warning(f"validation has no positive or no negative image of {', '.join(lacking)}: no AUROC of them.")
+        _LOGGER.warning(f"{judged} has no positive or no negative image of {', '.join(lacking)}: no AUROC of them.")
 
 
 def _check_columns(items: Sequence[Mapping[str, Any]], classes: Sequence[str], section: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ from PIL import Image
 
 from monai_lamps.data.atomic import atomic_write
 from monai_lamps.data.datalist import save_datalist
-from monai_lamps.data.phantom import draw_annotated_thorax, write_phantoms
-from monai_lamps.data.phantom.annotations import STRUCTURES
+from monai_lamps.data.phantom import STRUCTURES, ThoraxDrawing, draw_annotated_thorax, write_phantoms
 
 __all__ = ["annotated_phantoms"]
 
 _PARTS = {"training": 0.5, "validation": 0.25, "test": 0.25}
+_LABELS: dict[str, Callable[[ThoraxDrawing], bool]] = {
+    "opacity": lambda drawing: bool(drawing.opacity_mask.any()),
+    "breast_shadows": lambda drawing: drawing.breast_shadows,
+}
 
 
 def annotated_phantoms(
@@ -39,9 +42,10 @@ def annotated_phantoms(
     seed: int = 0,
     structures: Sequence[str] = ("right_lung", "left_lung", "heart"),
     opacities: float = 0.5,
+    labels: Sequence[str] = ("opacity",),
 ) -> Path:
-    """Draw thoraces with masks of some structures and the label ``opacity``, half for training, a quarter each for
-    validation and test.
+    """Draw thoraces with masks of some structures and with labels, half for training, a quarter each for validation and
+    test.
 
     A second call with the same arguments finds them as they are. What is learned from them says nothing about real
     patients.
@@ -51,14 +55,17 @@ def annotated_phantoms(
         n: number of images, at least 4.
         size: image side in px, at least 32.
         seed: number of the series.
-        structures: which masks are written.
+        structures: which masks are written; may be empty.
         opacities: share of the images with lung opacities.
+        labels: what images are labelled with: ``opacity`` (small and faint ones too: it takes many images to learn),
+            ``breast_shadows`` (in about 45 % of the images, learned from a few dozen).
 
     Returns:
         path of the datalist.
 
     Raises:
-        ValueError: when a structure is unknown, there are fewer than 4 images, or the folder holds other phantoms.
+        ValueError: when a structure or a label is unknown, there are fewer than 4 images, or the folder holds other
+            phantoms.
     """
     unknown = [name for name in structures if name not in STRUCTURES]
     if unknown or n < 4:
@@ -66,13 +73,14 @@ def annotated_phantoms(
             f"phantoms got {n} images with masks of {list(structures)}, expected at least 4 images and some of "
             f"{', '.join(STRUCTURES)}."
         )
+    if not set(labels) <= set(_LABELS):
+        raise ValueError(f"labels got {list(labels)}, expected some of {', '.join(_LABELS)}.")
     images = write_phantoms(Path(folder) / "images", n, size, seed, opacities)
-    datalist, settings = Path(folder) / "datalist.json", [n, size, seed, list(structures), opacities]
+    datalist, settings = Path(folder) / "datalist.json", [n, size, seed, list(structures), opacities, list(labels)]
     if datalist.is_file() and json.loads(datalist.read_text()).get("settings") == settings:
         return datalist
-    items = [
-        _annotate(Path(folder), path, number, size, seed, structures, opacities) for number, path in enumerate(images)
-    ]
+    drawings = (draw_annotated_thorax(number, size, seed, opacities) for number in range(n))
+    items = [_annotate(Path(folder), *drawn, structures, labels) for drawn in zip(images, drawings)]
     ends = np.cumsum([round(n * share) for share in list(_PARTS.values())[:-1]]).tolist()
     parts = zip([0, *ends], [*ends, n])
     sections = {name: items[start:end] for name, (start, end) in zip(_PARTS, parts)}
@@ -80,9 +88,8 @@ def annotated_phantoms(
 
 
 def _annotate(
-    folder: Path, image: Path, number: int, size: int, seed: int, structures: Sequence[str], opacities: float
+    folder: Path, image: Path, drawing: ThoraxDrawing, structures: Sequence[str], labels: Sequence[str]
 ) -> dict[str, Any]:
-    drawing = draw_annotated_thorax(number, size, seed, opacities)
     masks = {}
     for name in structures:
         path = folder / "masks" / name / image.name
@@ -93,5 +100,5 @@ def _annotate(
         "image": os.path.relpath(image, folder),
         "patient": image.stem,
         "masks": masks,
-        "labels": {"opacity": int(drawing.opacity_mask.any())},
+        "labels": {name: int(_LABELS[name](drawing)) for name in labels},
     }

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from monai_lamps.checkpoints import load_encoder, load_released_encoder, open_released_swin, read_card
+from monai_lamps.checkpoints import load_encoder, load_released_encoder, open_released_encoder, read_card
 from monai_lamps.checkpoints.encoder_file import holds_card
 from monai_lamps.networks import Encoder, build_encoder
 from monai_lamps.networks.encoders import encoder_names
@@ -59,10 +59,10 @@ def starting_encoder(
 
     Args:
         encoder: "none" for random weights, or a file: ``encoder.pt`` of a pretraining run, or released weights (Lamps,
-            POPAR, PEAC, ACE), whose RGB input is folded.
+            POPAR, PEAC, ACE, Adam, Adam-v2), whose RGB input is folded.
         architecture: name of the encoder with random weights; a file knows its own.
         architecture_args: its arguments.
-        released_args: options of :func:`~monai_lamps.checkpoints.open_released_swin`, such as ``{"network":
+        released_args: options of :func:`~monai_lamps.checkpoints.open_released_encoder`, such as ``{"network":
             "student"}``; for released weights only.
         image_size: side of the images in px, checked against the encoder's cell.
         seed: of random weights.
@@ -92,7 +92,7 @@ def _from_file(path: Path, options: dict[str, Any]) -> StartingEncoder:
     if options and holds_card(path):
         raise ValueError(f"released_args got {options}, but '{path}' is an encoder file of this package; leave it out.")
     if options and path.is_file():
-        released = open_released_swin(path, **options)
+        released = open_released_encoder(path, **options)
         encoder, card = load_released_encoder(released)[0], released.card()
     else:
         encoder, card = load_encoder(path), read_card(path)

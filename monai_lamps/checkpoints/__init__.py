@@ -15,17 +15,18 @@ from __future__ import annotations
 from .encoder_file import load_encoder, read_card, save_encoder
 from .import_report import ImportReport
 from .network_file import build_network, load_network, read_network_card, save_network_card
-from .released_encoder import ReleasedSwin, is_released, load_released_encoder, open_released_swin
+from .released_encoder import ReleasedEncoder, is_released, load_released_encoder, open_released_encoder
 from .released_file import ReleasedFile, open_released, read_released
 from .released_lamps import load_released_lamps
-from .stem import fold_stem
+from .stem import fold_padded_stem, fold_stem
 from .swin_unetr import load_swin_unetr
 
 __all__ = [
     "ImportReport",
+    "ReleasedEncoder",
     "ReleasedFile",
-    "ReleasedSwin",
     "build_network",
+    "fold_padded_stem",
     "fold_stem",
     "is_released",
     "load_encoder",
@@ -34,7 +35,7 @@ __all__ = [
     "load_released_lamps",
     "load_swin_unetr",
     "open_released",
-    "open_released_swin",
+    "open_released_encoder",
     "read_card",
     "read_network_card",
     "read_released",

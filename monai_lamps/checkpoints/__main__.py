@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .encoder_file import holds_card, load_encoder, read_card, save_encoder
-from .released_encoder import ReleasedSwin, load_released_encoder, open_released_swin
+from .released_encoder import ReleasedEncoder, load_released_encoder, open_released_encoder
 
 __all__ = ["main"]
 
@@ -43,10 +43,8 @@ def _inspect(options: argparse.Namespace) -> None:
         _print_card(read_card(options.file))
         return
     released = _open(options)
-    file, config = released.file, released.layout.config
-    print(
-        f"'{file.path}': {released.family.title}, Swin with depths {config['depths']} and width {config['embed_dim']}"
-    )
+    file = released.file
+    print(f"'{file.path}': {released.family.title}, {released.layout.title}")
     print(
         f"  networks    {', '.join(file.networks)}; taken here: {released.network}, encoder '{released.layout.prefix}'"
     )
@@ -66,8 +64,8 @@ def _convert(options: argparse.Namespace) -> None:
     print(f"written: {path} and {path.with_suffix('.json')}")
 
 
-def _open(options: argparse.Namespace) -> ReleasedSwin:
-    return open_released_swin(
+def _open(options: argparse.Namespace) -> ReleasedEncoder:
+    return open_released_encoder(
         options.file,
         options.network,
         small_grid_shift=options.small_grid_shift,
@@ -84,8 +82,8 @@ def _print_card(card: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m monai_lamps.checkpoints",
-        description="Look into and convert released weights (Lamps; the Swin-B of POPAR, PEAC and ACE) and encoder "
-        "files. Nothing in a file but tensors is unpickled.",
+        description="Look into and convert released weights (Lamps; the Swin-B of POPAR, PEAC and ACE; Adam and "
+        "Adam-v2) and encoder files. Nothing in a file but tensors is unpickled.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     inspect = commands.add_parser("inspect", help="what a file holds, what of it can be loaded, and its card")
@@ -100,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--small-grid-shift",
             action=argparse.BooleanOptionalAction,
-            help="shift windows on a 7x7 grid (224 px images), too; default: as the released code does",
+            help="of Swin: shift windows on a 7x7 grid (224 px images), too; default: as the released code does",
         )
         command.add_argument("--mean", type=float, nargs="+", help="mean that the weights expect, one or per channel")
         command.add_argument("--std", type=float, nargs="+", help="standard deviation that they expect, likewise")

@@ -23,7 +23,7 @@ import torch
 from monai_lamps.data.atomic import atomic_write
 from monai_lamps.networks import Encoder, build_encoder
 
-from .released_encoder import is_released, load_released_encoder, open_released_swin
+from .released_encoder import is_released, load_released_encoder, open_released_encoder
 
 __all__ = ["holds_card", "load_encoder", "read_card", "save_encoder"]
 
@@ -90,7 +90,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
         ValueError: when the card is not JSON or lacks a required entry, or the file is neither of ours nor understood.
     """
     if _is_foreign(Path(path)):
-        return open_released_swin(path).card()
+        return open_released_encoder(path).card()
     file = Path(path).with_suffix(".json")
     if not file.is_file():
         raise FileNotFoundError(
@@ -113,8 +113,9 @@ def read_card(path: str | Path) -> dict[str, Any]:
 def load_encoder(path: str | Path, map_location: str | torch.device = "cpu") -> Encoder:
     """Rebuild an encoder from its file, with its weights, in eval mode. Only tensors are unpickled.
 
-    Checkpoints that others released (Lamps; the Swin-B of POPAR, PEAC and ACE) are recognised and imported, of several
-    networks the teacher; :func:`~monai_lamps.checkpoints.load_released_encoder` has options for them.
+    Checkpoints that others released (Lamps; the Swin-B of POPAR, PEAC and ACE; the ResNet-50 of Adam, the ResNet-50 and
+    ConvNeXt-B of Adam-v2) are recognised and imported, of several networks the teacher;
+    :func:`~monai_lamps.checkpoints.load_released_encoder` has options for them.
 
     Args:
         path: ``encoder.pt`` with ``encoder.json`` beside it, or released weights under any name.

@@ -8,7 +8,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Import of the encoder of released weights: Lamps, and the Swin-B of POPAR, PEAC and ACE."""
+"""Import of the encoder of released weights: Lamps; the Swin-B of POPAR, PEAC and ACE; Adam and Adam-v2 (Eden)."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from torch import Tensor
 from monai_lamps.networks import Encoder, build_encoder
 from monai_lamps.version import __version__
 
+from .convnext_layout import read_convnext
+from .encoder_layout import EncoderLayout
 from .import_report import ImportReport, match_weights
 from .released_families import ReleasedFamily, recognise_family
 from .released_file import ReleasedFile, open_released
-from .stem import fold_stem
-from .swin_layout import SwinLayout, read_layout
+from .resnet_layout import read_resnet
+from .swin_layout import SwinLayout, read_swin
 
-__all__ = ["ReleasedSwin", "fill_encoder", "is_released", "load_released_encoder", "open_released_swin"]
+__all__ = ["ReleasedEncoder", "fill_encoder", "is_released", "load_released_encoder", "open_released_encoder"]
 
-_INDEX = "attn.relative_position_index"
-_COMPUTED = "computed from the sizes of window and image"
+_HEADS = ("bias", "classifier", "compose_head", "decoder", "decompose_head", "fc", "head")
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ReleasedSwin:
+class ReleasedEncoder:
     """One network of a released checkpoint, understood but not loaded yet.
 
     Attributes:
         file: the checkpoint.
         network: name of the network in it.
         state: its tensors by key.
-        layout: its Swin.
+        layout: its encoder.
         family: the method it is of.
         mean, std: normalisation of images in [0, 1] that it was trained with, one number or one per channel.
     """
@@ -54,7 +55,7 @@ class ReleasedSwin:
     file: ReleasedFile
     network: str
     state: Mapping[str, Tensor]
-    layout: SwinLayout
+    layout: EncoderLayout
     family: ReleasedFamily
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -68,26 +69,22 @@ class ReleasedSwin:
         return sum(self.mean) / len(self.mean), sum(self.std) / len(self.std)
 
     def folded(self, in_channels: int, mean: float, std: float) -> dict[str, Tensor]:
-        """The state dict with its patch embedding for other channels and another normalisation (:func:`fold_stem`)."""
-        name = f"{self.layout.prefix}patch_embed.proj"
-        missing = [key for key in (f"{name}.weight", f"{name}.bias") if key not in self.state]
+        """The state dict with its first layer for other channels and another normalisation (``fold_stem``)."""
+        missing = [key for key in self.layout.stem if key not in self.state]
         if missing:
             raise ValueError(f"{self} lacks {missing}; take the whole file.")
-        weight, bias = fold_stem(
-            self.state[f"{name}.weight"], self.state[f"{name}.bias"], self.mean, self.std, mean, std, in_channels
-        )
-        return {**self.state, f"{name}.weight": weight, f"{name}.bias": bias}
+        return self.layout.fold(self.state, self.mean, self.std, mean, std, in_channels)
 
     def ignored(self, key: str) -> str | None:
         """Why a key of the file is no weight of the encoder; None when nothing is known of it."""
         inside = key.removeprefix(self.layout.prefix)
-        if not key.startswith(self.layout.prefix) or inside.split(".", 1)[0] in ("bias", "head", "decoder"):
+        if key.startswith(("encoder_k.", "queue")):
+            return "the second encoder and the queue of the method"
+        if not key.startswith(self.layout.prefix) or inside.split(".", 1)[0] in _HEADS:
             return "heads and decoders of the method, not of the encoder"
-        if inside.endswith((_INDEX, ".attn_mask")):
-            return _COMPUTED
-        if inside == "absolute_pos_embed" and self.family.name == "lamps":
-            return "never trained: the released code allocates it but does not add it to the tokens"
-        return "fills hidden cells after the encoder" if inside == "mask_token" else None
+        if inside == "mask_token":
+            return "fills hidden cells after the encoder"
+        return self.layout.computed(inside) or self.family.unused.get(inside)
 
     def notes(self, in_channels: int) -> tuple[str, ...]:
         """What the import assumes or changes, for the report."""
@@ -98,11 +95,7 @@ class ReleasedSwin:
             notes[0] += " (assumed, since the file does not tell: pass the mean and std that it was trained with)"
         if channels != in_channels:
             notes.append(f"the {channels} input channels are folded into {in_channels}, exactly for grey images")
-        if self.layout.config["small_grid_shift"]:
-            notes.append("windows are shifted on a 7x7 grid, too (images of 224 px), as the released code does")
-        if self.family.name != "lamps":
-            notes.append("LayerNorm eps is 1e-6 here; if the file's was 1e-5, tokens differ by about 1e-4")
-        return tuple(notes)
+        return (*notes, *self.layout.notes(self.family))
 
     def card(self, in_channels: int = 1) -> dict[str, Any]:
         """The encoder card: how the encoder is built, how its input is prepared, and where it comes from."""
@@ -124,48 +117,54 @@ class ReleasedSwin:
         }
 
 
-def open_released_swin(
+def open_released_encoder(
     path: str | Path | ReleasedFile,
     network: str | None = None,
     *,
     small_grid_shift: bool | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
-) -> ReleasedSwin:
-    """Understand a network of a released checkpoint: its Swin, its family, the images that it expects.
+) -> ReleasedEncoder:
+    """Understand a network of a released checkpoint: its encoder, its family, the images that it expects.
 
     Args:
         path: the checkpoint.
         network: ``"teacher"`` or ``"student"``; None takes the teacher where there is one.
         small_grid_shift: shift windows also on a grid that is a single window (224 px images), as the released code of
             Lamps does and standard Swin does not; None does it for Lamps only. It changes nothing at 352 or 448 px.
+            Of Swin only.
         mean, std: normalisation of images in [0, 1] that the weights were trained with, one number or one per channel;
-            None takes what is known of the family (0.5056 and 0.252 for Lamps, POPAR, PEAC and ACE).
+            None takes what is known of the family (0.5056 and 0.252 for Lamps, POPAR, PEAC and ACE, ImageNet's for Adam
+            and Adam-v2).
 
     Raises:
         FileNotFoundError: when there is no file.
-        ValueError: when the file cannot be read safely, lacks the network, or holds no Swin V1 of window 7.
+        ValueError: when the file cannot be read safely, lacks the network, or holds no Swin V1 of window 7, ResNet-18,
+            ResNet-50 or ConvNeXt; when an option does not fit it.
     """
     file = path if isinstance(path, ReleasedFile) else open_released(path)
     name, state = file.network(network)
     source = f"{file.path} ({name})"
-    layout = read_layout(state, source)
+    layout: EncoderLayout = read_resnet(state, source) or read_convnext(state, source) or read_swin(state, source)
     family = recognise_family(state, layout, file.networks)
-    shift = family.small_grid_shift if small_grid_shift is None else small_grid_shift
-    layout = replace(layout, config={**layout.config, "small_grid_shift": shift})
+    if isinstance(layout, SwinLayout):
+        shift = family.small_grid_shift if small_grid_shift is None else small_grid_shift
+        layout = replace(layout, config={**layout.config, "small_grid_shift": shift})
+    elif small_grid_shift is not None:
+        raise ValueError(f"small_grid_shift is an option of Swin, but '{source}' holds a {layout.title}; leave it out.")
     means, stds = family.mean if mean is None else _numbers(mean), family.std if std is None else _numbers(std)
     if min(stds) <= 0:
         raise ValueError(f"the standard deviation of the images must be positive, got {list(stds)}.")
-    return ReleasedSwin(file, name, state, layout, family, means, stds)
+    return ReleasedEncoder(file, name, state, layout, family, means, stds)
 
 
 def load_released_encoder(
-    released: ReleasedSwin | str | Path, in_channels: int = 1, minimum_coverage: float = 0.95
+    released: ReleasedEncoder | str | Path, in_channels: int = 1, minimum_coverage: float = 0.95
 ) -> tuple[Encoder, ImportReport]:
     """Build the encoder of released weights. Only tensors are unpickled.
 
     Args:
-        released: the file, or what :func:`open_released_swin` made of it with options of your own.
+        released: the file, or what :func:`open_released_encoder` made of it with options of your own.
         in_channels: 1 (RGB is folded exactly), or the channels of the file (3).
         minimum_coverage: smallest tolerated share of the encoder's parameters that the file holds.
 
@@ -173,11 +172,11 @@ def load_released_encoder(
         the encoder in eval mode on the CPU, and the report. Its input is prepared as ``released.card()`` says.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`open_released_swin`; and when a tensor has another shape or is not
+        FileNotFoundError, ValueError: as :func:`open_released_encoder`; and when a tensor has another shape or is not
             finite, when relative positions are ordered otherwise, or the coverage is too low.
     """
-    if not isinstance(released, ReleasedSwin):
-        released = open_released_swin(released)
+    if not isinstance(released, ReleasedEncoder):
+        released = open_released_encoder(released)
     state = released.folded(in_channels, *released.normalization)
     encoder = build_encoder(**{**released.layout.config, "in_channels": in_channels})
     report = fill_encoder(encoder, released, state)
@@ -186,31 +185,27 @@ def load_released_encoder(
     return encoder.eval(), report
 
 
-def fill_encoder(encoder: Encoder, released: ReleasedSwin, state: Mapping[str, Tensor]) -> ImportReport:
+def fill_encoder(encoder: Encoder, released: ReleasedEncoder, state: Mapping[str, Tensor]) -> ImportReport:
     """Load what fits of a (folded) state dict into an encoder, in place.
 
     Args:
-        encoder: a Swin encoder of the sizes of the file, on any device.
+        encoder: an encoder of the kind and the sizes of the file, on any device.
         released: where the state dict comes from.
-        state: its tensors by key, see :meth:`ReleasedSwin.folded`.
+        state: its tensors by key, see :meth:`ReleasedEncoder.folded`.
 
     Raises:
         ValueError: on a shape that differs, values that are not finite, or other relative positions.
     """
-    targets = encoder.state_dict()
-    source_of = released.layout.source_of
-    for key in targets:
-        if key.endswith(_INDEX) and not _same_index(state.get(source_of(key)), targets[key]):
-            raise ValueError(f"'{source_of(key)}' in {released} orders relative positions otherwise than Swin does.")
-    pairs, missing = match_weights(
-        targets, lambda key: None if key.endswith(_INDEX) else source_of(key), state, str(released)
-    )
+    targets, layout = encoder.state_dict(), released.layout
+    layout.check(state, targets, str(released))
+    sources = {key: None if layout.computed(key) else layout.source_of(key) for key in targets}
+    pairs, missing = match_weights(targets, sources.get, state, str(released))
     with torch.no_grad():
         for key, name in pairs.items():
             targets[key].copy_(state[name])
     used = set(pairs.values())
     left = {key: released.ignored(key) for key in state if key not in used}
-    sizes = {name: value.numel() for name, value in encoder.named_parameters()}
+    sizes = {name: value.numel() for name, value in encoder.named_parameters() if sources[name] is not None}
     return ImportReport(
         str(released),
         loaded=tuple(pairs.values()),
@@ -225,14 +220,10 @@ def fill_encoder(encoder: Encoder, released: ReleasedSwin, state: Mapping[str, T
 def is_released(path: str | Path) -> bool:
     """Whether a file is a checkpoint with released weights that can be imported."""
     try:
-        open_released_swin(path)
+        open_released_encoder(path)
     except (ValueError, OSError):
         return False
     return True
-
-
-def _same_index(theirs: Tensor | None, ours: Tensor) -> bool:
-    return theirs is None or torch.equal(theirs.long(), ours.cpu().long())
 
 
 def _numbers(value: float | Sequence[float]) -> tuple[float, ...]:

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from .import_report import ImportReport, match_weights
-from .released_encoder import ReleasedSwin, fill_encoder, open_released_swin
+from .released_encoder import ReleasedEncoder, fill_encoder, open_released_encoder
 from .released_file import ReleasedFile, open_released
+from .swin_layout import SwinLayout
 
 if TYPE_CHECKING:
     from monai_lamps.methods import Lamps
@@ -89,7 +90,12 @@ def load_released_lamps(
     reports = {}
     for name in ("student", "teacher"):
         chosen = network or (name if name in file.networks else None)
-        released = open_released_swin(file, chosen)
+        released = open_released_encoder(file, chosen)
+        if not isinstance(released.layout, SwinLayout):
+            raise ValueError(
+                f"{released} holds a {released.layout.title}, expected the Swin of Lamps or its siblings; to start "
+                "from another encoder, load it with load_encoder and build the method with it."
+            )
         reports[name] = _fill(method, name, released)
         reports[name].require(minimum_coverage)
     _load_center(method, file)
@@ -98,7 +104,7 @@ def load_released_lamps(
     return reports
 
 
-def _fill(method: Lamps, name: str, released: ReleasedSwin) -> ImportReport:
+def _fill(method: Lamps, name: str, released: ReleasedEncoder) -> ImportReport:
     """Fill the student (and the heads that only it uses) or the teacher of a method."""
     student = name == "student"
     networks = method.student if student else method.teacher_network
@@ -128,7 +134,7 @@ def _fill(method: Lamps, name: str, released: ReleasedSwin) -> ImportReport:
     )
 
 
-def _source_of(key: str, released: ReleasedSwin) -> str:
+def _source_of(key: str, released: ReleasedEncoder) -> str:
     """Key of the file for a key of a head."""
     if key.startswith("order_head."):
         if released.family.order_head == "head." and key == "order_head.bias":
@@ -141,7 +147,7 @@ def _source_of(key: str, released: ReleasedSwin) -> str:
     return key
 
 
-def _reason(key: str, released: ReleasedSwin, filled: set[str], encoder: Mapping[str, str]) -> str | None:
+def _reason(key: str, released: ReleasedEncoder, filled: set[str], encoder: Mapping[str, str]) -> str | None:
     """Why a key of the file is not loaded; None when nothing is known of it, or its head was loaded without it."""
     if released.family.name != "lamps":
         return encoder.get(key)
@@ -154,7 +160,7 @@ def _reason(key: str, released: ReleasedSwin, filled: set[str], encoder: Mapping
     return encoder.get(key) if key.startswith(released.layout.prefix) else None
 
 
-def _notes(encoder: Encoder, released: ReleasedSwin) -> tuple[str, ...]:
+def _notes(encoder: Encoder, released: ReleasedEncoder) -> tuple[str, ...]:
     if released.layout.config["small_grid_shift"] == encoder.config.get("small_grid_shift"):
         return ()
     return (

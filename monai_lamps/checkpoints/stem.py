@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["fold_stem"]
+__all__ = ["fold_padded_stem", "fold_stem"]
 
 
 def fold_stem(
@@ -49,6 +49,48 @@ def fold_stem(
     Raises:
         ValueError: when ``in_channels`` is neither 1 nor C, or there is another number of means or deviations.
     """
+    folded, constant = _fold(weight, channel_mean, channel_std, mean, std, in_channels)
+    return folded.to(weight.dtype), (bias.double() + constant.flatten(1).sum(dim=1)).to(bias.dtype)
+
+
+def fold_padded_stem(
+    weight: Tensor,
+    channel_mean: Sequence[float],
+    channel_std: Sequence[float],
+    mean: float,
+    std: float,
+    in_channels: int = 1,
+) -> Tensor:
+    """:func:`fold_stem` for a first convolution that pads its input with zeros and has no bias (ResNet).
+
+    Zeros that stand for another grey in every channel are no grey in one channel, so that no kernel of one channel and
+    no bias gives the same at the border. The kernel gets one more input channel instead, which sees ones (and the same
+    zeros around them), see ``constant_channel`` of :class:`~monai_lamps.networks.ResNetEncoder`; its weights are
+    ``sum_c w_c (m - m_c) / s_c``. Exact, the border included.
+
+    Args:
+        weight: (O, C, *kernel), float.
+        channel_mean, channel_std, mean, std, in_channels: as of :func:`fold_stem`.
+
+    Returns:
+        (O, in_channels + 1, *kernel), of the type given.
+
+    Raises:
+        ValueError: as :func:`fold_stem`.
+    """
+    folded, constant = _fold(weight, channel_mean, channel_std, mean, std, in_channels)
+    return torch.cat([folded, constant[:, None]], dim=1).to(weight.dtype)
+
+
+def _fold(
+    weight: Tensor,
+    channel_mean: Sequence[float],
+    channel_std: Sequence[float],
+    mean: float,
+    std: float,
+    in_channels: int,
+) -> tuple[Tensor, Tensor]:
+    """Kernel for the image (O, in_channels, *kernel) and for a constant 1 (O, *kernel), float64."""
     channels = weight.shape[1]
     if in_channels not in (1, channels):
         raise ValueError(
@@ -63,9 +105,9 @@ def fold_stem(
     full = (channels,)
     means = torch.tensor(channel_mean, dtype=torch.float64).expand(full)
     stds = torch.tensor(channel_std, dtype=torch.float64).expand(full)
-    exact = weight.double()
-    shift = exact.flatten(2).sum(dim=2) @ ((mean - means) / stds)
-    folded = exact * (std / stds).reshape(1, -1, *[1] * (weight.ndim - 2))
+    exact, shape = weight.double(), (1, -1, *[1] * (weight.ndim - 2))
+    constant = (exact * ((mean - means) / stds).reshape(shape)).sum(dim=1)
+    folded = exact * (std / stds).reshape(shape)
     if in_channels == 1:
         folded = folded.sum(dim=1, keepdim=True)
-    return folded.to(weight.dtype), (bias.double() + shift).to(bias.dtype)
+    return folded, constant

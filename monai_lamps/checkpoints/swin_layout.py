@@ -16,61 +16,84 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-__all__ = ["SwinLayout", "read_layout"]
+from .encoder_layout import OWN_FILE, EncoderLayout, find_prefix, fold_patches
+
+if TYPE_CHECKING:
+    from .released_families import ReleasedFamily
+
+__all__ = ["SwinLayout", "read_swin"]
 
 _TABLE = "layers.0.blocks.0.attn.relative_position_bias_table"
 _WINDOW = 7
 _BLOCK = re.compile(r"layers\.(\d+)\.blocks\.(\d+)\.")
 _ANY_TABLE = re.compile(r"layers\.(\d+)\.blocks\.\d+\.attn\.relative_position_bias_table")
-#: prefixes of the encoder in this family of methods, the first of several wins: Lamps and ACE; POPAR and PEAC; MoCo;
-#: SimMIM
-_PREFIXES = ("backbone.", "swin_model.", "encoder_q.", "encoder.")
+_INDEX = "attn.relative_position_index"
 _SIZES: dict[str, tuple[int, tuple[int, ...], tuple[int, ...]]] = {
     "swin_tiny": (96, (2, 2, 6, 2), (3, 6, 12, 24)),
     "swin_small": (96, (2, 2, 18, 2), (3, 6, 12, 24)),
     "swin_base": (128, (2, 2, 18, 2), (4, 8, 16, 32)),
 }
 _OTHERS = (
-    (
-        r"(^|\.)swin\.layers1\.0\.",
-        "an encoder file of this package, which is named NAME.pt and has its card, NAME.json, beside it",
-    ),
+    (r"(^|\.)swin\.layers1\.0\.", OWN_FILE),
     (r"\.attn\.logit_scale$", "a Swin Transformer V2, whose attention is another; take the Swin V1 of the same method"),
     (r"(^|\.)blocks\.0\.attn\.qkv\.weight$", "a vision transformer (ViT); take the Swin-B of the same method"),
-    (r"(^|\.)layer1\.0\.conv1\.weight$", "a ResNet; take the Swin-B of the same method"),
 )
 
 
 @dataclass(frozen=True)
-class SwinLayout:
+class SwinLayout(EncoderLayout):
     """A Swin Transformer in a state dict.
 
     Attributes:
-        prefix: what stands before its keys, such as ``backbone.``; empty for none.
-        config: arguments that ``build_encoder(**config)`` builds an encoder of these shapes from.
         merging_first: the patch merging lies at the start of a stage (timm since 0.9), not at the end of the last.
     """
 
-    prefix: str
-    config: dict[str, Any]
     merging_first: bool = False
 
     @property
-    def cell(self) -> int:
-        """Pixels per side of a coarse token."""
-        return int(self.config["patch_size"] * 2 ** (len(self.config["depths"]) - 1))
+    def title(self) -> str:
+        return f"Swin with depths {self.config['depths']} and width {self.config['embed_dim']}"
 
     @property
-    def embed_dim(self) -> int:
-        """Channels of a coarse token."""
-        return int(self.config["embed_dim"] * 2 ** (len(self.config["depths"]) - 1))
+    def stem(self) -> tuple[str, ...]:
+        return (f"{self.prefix}patch_embed.proj.weight", f"{self.prefix}patch_embed.proj.bias")
+
+    def fold(
+        self,
+        state: Mapping[str, Tensor],
+        channel_mean: tuple[float, ...],
+        channel_std: tuple[float, ...],
+        mean: float,
+        std: float,
+        in_channels: int,
+    ) -> dict[str, Tensor]:
+        return fold_patches(self.stem, state, channel_mean, channel_std, mean, std, in_channels)
+
+    def check(self, state: Mapping[str, Tensor], targets: Mapping[str, Tensor], source: str) -> None:
+        """Refuse relative positions in another order."""
+        for key in filter(lambda key: key.endswith(_INDEX), targets):
+            name = self.source_of(key)
+            if name in state and not torch.equal(state[name].long(), targets[key].cpu().long()):
+                raise ValueError(f"'{name}' in {source} orders relative positions otherwise than Swin does.")
+
+    def computed(self, key: str) -> str | None:
+        known = key.endswith((_INDEX, ".attn_mask"))
+        return "computed from the sizes of window and image" if known else None
+
+    def notes(self, family: ReleasedFamily) -> tuple[str, ...]:
+        notes = []
+        if self.config["small_grid_shift"]:
+            notes.append("windows are shifted on a 7x7 grid, too (images of 224 px), as the released code does")
+        if not family.eps_known:
+            notes.append("LayerNorm eps is 1e-6 here; if the file's was 1e-5, tokens differ by about 1e-4")
+        return tuple(notes)
 
     def source_of(self, key: str) -> str:
-        """Key of the file for a key of :class:`~monai_lamps.networks.SwinEncoder`."""
         match = re.fullmatch(r"swin\.layers(\d)\.0\.(.+)", key)
         if match is None:
             return self.prefix + key.removeprefix("swin.")
@@ -80,7 +103,7 @@ class SwinLayout:
         return f"{self.prefix}layers.{stage}.{rest}"
 
 
-def read_layout(state: Mapping[str, Tensor], source: str) -> SwinLayout:
+def read_swin(state: Mapping[str, Tensor], source: str) -> SwinLayout:
     """Find the Swin Transformer in a state dict.
 
     Args:
@@ -128,16 +151,13 @@ def read_layout(state: Mapping[str, Tensor], source: str) -> SwinLayout:
 
 
 def _prefix(state: Mapping[str, Tensor], source: str) -> str:
-    found = [key.removesuffix(_TABLE) for key in state if re.search(rf"(^|\.){re.escape(_TABLE)}$", key)]
-    known = [prefix for prefix in _PREFIXES if prefix in found]
-    if len(found) == 1 or known:
-        return known[0] if known else found[0]
-    if found:
-        raise ValueError(f"'{source}' holds several Swin Transformers, {found}; save the state dict of one alone.")
-    what = next((text for pattern, text in _OTHERS if any(re.search(pattern, key) for key in state)), "no Swin")
+    prefix = find_prefix(state, _TABLE, source, "Swin Transformers")
+    if prefix is not None:
+        return prefix
+    what = next((text for pattern, text in _OTHERS if any(re.search(pattern, key) for key in state)), "no encoder")
     raise ValueError(
-        f"unknown layout in '{source}': {what}. Expected a Swin V1 with a key that ends in '{_TABLE}'; the first keys "
-        f"are {list(state)[:3]}."
+        f"unknown layout in '{source}': {what}. Expected a Swin V1 with a key that ends in '{_TABLE}', a ResNet or a "
+        f"ConvNeXt; the first keys are {list(state)[:3]}."
     )
 
 

@@ -94,8 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         action="append",
         default=[],
-        metavar="KEY=VALUE,...",
-        help="make a part of the runs: encoder=NAME, shots=N (or share=S), seed=N; repeatable",
+        metavar="KEY=VALUE[,VALUE]",
+        help="make a part of the runs: encoder=NAME, shots=N (or share=S), seed=N, or several values with commas "
+        "between them; once for each key",
     )
     parser.add_argument(
         "--set",

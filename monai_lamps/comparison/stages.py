@@ -108,6 +108,8 @@ def narrowed(plan: Plan, only: Sequence[str]) -> Plan:
             raise ValueError(f"--only must be KEY=VALUE[,VALUE...] with one of the keys {list(names)}, got '{text}'.")
         check_keys([key], names, "key of --only")
         wanted = values.split(",")
+        if "=" in values:
+            raise ValueError(f"--only takes one key, got '{text}'; give each key an --only of its own.")
         check_keys(wanted, names[key], f"{key} of --only")
         if key == "encoder":
             plan = replace(plan, encoders={name: plan.encoders[name] for name in wanted})

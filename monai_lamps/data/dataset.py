@@ -44,8 +44,8 @@ class RadiographDataset(Dataset):
     A file that failed is not read again by the same worker. If a failure is not a property of the file (a network drive
     that hiccups), which samples are replaced may depend on the workers.
 
-    Where the sampler gives one, the transform finds the epoch (0-based) under "epoch" in the item, so that what it draws
-    may change in the course of a run; it is not part of the sample.
+    Where the sampler gives one, the transform finds the epoch (0-based) under "epoch" in the item, so that what it
+    draws may change in the course of a run; it is not part of the sample.
 
     Args:
         data: items, each a mapping such as ``{"image": path}`` or ``{"image": array}``; kept as it is, never copied.

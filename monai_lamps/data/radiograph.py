@@ -137,9 +137,7 @@ def detect_format(path: str | os.PathLike[str]) -> str:
     raise RadiographError(path, f"{_describe(head)}, expected PNG, JPEG, DICOM or NIfTI", "remove it or fetch it again")
 
 
-def _check_pixels(
-    pixels: npt.NDArray[np.float32], path: str, min_size: int, max_aspect: float, finite: bool
-) -> None:
+def _check_pixels(pixels: npt.NDArray[np.float32], path: str, min_size: int, max_aspect: float, finite: bool) -> None:
     """Refuse what no training can use; ``finite``: the reader knows that there is no NaN."""
     height, width = pixels.shape
     short, long = min(height, width), max(height, width)

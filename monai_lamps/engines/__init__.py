@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from monai_lamps.engines.clip import GlobalNormClip, PerParameterClip, gradient_norms
 from monai_lamps.engines.curriculum import Curriculum, Phase
+from monai_lamps.engines.dense_features import PatchMaps, TokenMaps
 from monai_lamps.engines.dense_inferer import DenseInferer
 from monai_lamps.engines.flops import StepFlops, counting_flops, matmul_rate
 from monai_lamps.engines.group_schedules import GroupSchedules
@@ -39,12 +40,14 @@ __all__ = [
     "GroupSchedules",
     "Linear",
     "NonFiniteGuard",
+    "PatchMaps",
     "PerParameterClip",
     "Phase",
     "PretrainingTrainer",
     "Progress",
     "Schedule",
     "StepFlops",
+    "TokenMaps",
     "as_schedule",
     "autocast_dtype",
     "check_device",

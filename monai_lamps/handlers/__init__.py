@@ -8,10 +8,11 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Ignite handlers: checkpoints and resuming, signals, figures of an epoch, validation, pictures, reports."""
+"""Ignite handlers: checkpoints and resuming, signals, figures of an epoch, validation, anatomy, pictures, reports."""
 
 from __future__ import annotations
 
+from .anatomy_monitor import AnatomyMonitor
 from .best_checkpoint import BestCheckpoint
 from .case_pictures import CasePictureHandler
 from .case_table import CaseTable, write_cases
@@ -40,6 +41,7 @@ from .term_means import TermMeansHandler
 from .throughput import ThroughputHandler, peak_memory_gb
 
 __all__ = [
+    "AnatomyMonitor",
     "Best",
     "BestCheckpoint",
     "CasePictureHandler",

@@ -14,7 +14,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ignite.distributed as idist
@@ -44,9 +44,12 @@ class ProgressHandler:
         clock: seconds; for tests.
         throughput: the handler that measures, attached to the same trainer; None shows the images per second of this
             rank only.
+        figures: names of the ``train/...`` and ``validation/...`` figures that the line of an epoch shows, where there
+            are many, e.g. ``["validation/dice", "validation/hd95"]`` without those of each structure; None shows all.
+            Losses and rates are always shown. All figures stay in ``engine.state.metrics``, where others read them.
 
     Raises:
-        ValueError: when ``interval`` is below 1.
+        ValueError: when ``interval`` is below 1, or ``figures`` is a text.
     """
 
     def __init__(
@@ -56,12 +59,16 @@ class ProgressHandler:
         seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
         throughput: ThroughputHandler | None = None,
+        figures: Collection[str] | None = None,
     ) -> None:
         if interval < 1:
             raise ValueError(f"interval must be at least 1 iteration, got {interval}.")
+        if isinstance(figures, str):
+            raise ValueError(f"figures must be a list of names, got the text '{figures}'; give ['{figures}'].")
         self.interval = interval
         self.bar = sys.stderr.isatty() if bar is None else bar
         self.seconds = seconds
+        self.figures = None if figures is None else frozenset(figures)
         self._clock = clock
         self._looked = self._said = self._started = clock()
         self._looked_iteration = 0
@@ -119,16 +126,17 @@ class ProgressHandler:
         _LOGGER.info("epoch %d/%d, step %d/%d: %s", state.epoch, state.max_epochs, done, state.epoch_length, said)
 
     def _epoch_completed(self, engine: Engine) -> None:
-        line = epoch_line(engine.state.metrics)
+        line = epoch_line(engine.state.metrics, self.figures)
         seconds = self._clock() - self._started
         _LOGGER.info("epoch %d/%d %s, %s", engine.state.epoch, engine.state.max_epochs, line, _duration(seconds))
 
 
-def epoch_line(figures: Mapping[str, Any]) -> str:
+def epoch_line(figures: Mapping[str, Any], shown: Collection[str] | None = None) -> str:
     """The figures of an epoch as a person would say them.
 
     Args:
         figures: ``engine.state.metrics`` at the end of an epoch, with the names of this package's handlers.
+        shown: names of the ``train/...`` and ``validation/...`` figures to show; None for all.
 
     Returns:
         for example ``order: loss 5.21, order_accuracy 0.031, validation order_accuracy 0.028, effective rank 12.3,
@@ -137,11 +145,12 @@ def epoch_line(figures: Mapping[str, Any]) -> str:
     terms = [name.removeprefix("loss/") for name in figures if name.startswith("loss/") and name != "loss/total"]
     parts = [f"loss {_short(figures['loss/total'])}"] if "loss/total" in figures else []
     parts += [f"{term} {_short(figures[f'loss/{term}'])}" for term in terms if len(terms) > 1]
-    shown = {*terms, *(f"{term}_loss" for term in terms)}
+    said = {*terms, *(f"{term}_loss" for term in terms)}
     for prefix, words in (("train/", ""), ("validation/", "validation ")):
         for name, value in figures.items():
             reading = name.removeprefix(prefix)
-            if name.startswith(prefix) and (reading not in shown or words):
+            wanted = shown is None or name in shown
+            if name.startswith(prefix) and wanted and (reading not in said or words):
                 parts.append(f"{words}{reading} {_short(value)}")
     if "collapse/effective_rank" in figures:
         parts.append(f"effective rank {_short(figures['collapse/effective_rank'])}")

@@ -19,6 +19,7 @@ from .order_loss import PatchOrderLoss, order_accuracy, order_near_accuracy
 from .overlap_consistency import OverlapConsistencyLoss
 from .pruned_info_nce import PrunedInfoNCELoss, contrast_figures, pruned_share
 from .token_consistency import ReleasedTokenConsistencyLoss, TokenConsistencyLoss
+from .unit_hierarchy_loss import ReleasedUnitDecompositionLoss, UnitCompositionLoss, UnitDecompositionLoss
 
 __all__ = [
     "CompositionLoss",
@@ -29,7 +30,10 @@ __all__ = [
     "PatchOrderLoss",
     "PrunedInfoNCELoss",
     "ReleasedTokenConsistencyLoss",
+    "ReleasedUnitDecompositionLoss",
     "TokenConsistencyLoss",
+    "UnitCompositionLoss",
+    "UnitDecompositionLoss",
     "contrast_figures",
     "order_accuracy",
     "order_near_accuracy",

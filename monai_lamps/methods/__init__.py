@@ -12,7 +12,9 @@
 
 from __future__ import annotations
 
+from .adam import Adam
+from .adam_v2 import AdamV2
 from .lamps import Lamps
 from .method import Method
 
-__all__ = ["Lamps", "Method"]
+__all__ = ["Adam", "AdamV2", "Lamps", "Method"]

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from .classification import Classification
 from .crops_inferer import CropsInferer
+from .knn_classification import KnnClassification
+from .knn_classifier import KnnClassifier, knn_votes
 from .label_kinds import LabelKind, MultiClass, MultiLabel
 from .linear_classifier import LinearClassifier
 from .segmentation import Segmentation
@@ -22,10 +24,13 @@ from .task import Task
 __all__ = [
     "Classification",
     "CropsInferer",
+    "KnnClassification",
+    "KnnClassifier",
     "LabelKind",
     "LinearClassifier",
     "MultiClass",
     "MultiLabel",
     "Segmentation",
     "Task",
+    "knn_votes",
 ]

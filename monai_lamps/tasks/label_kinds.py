@@ -38,6 +38,10 @@ class LabelKind(nn.Module, ABC):
         """The loss, a scalar; what is unknown is left out. Both arguments (B, K)."""
 
     @abstractmethod
+    def known(self, label: Tensor) -> Tensor:
+        """Which labels (B, K) say something, (B, K) bool."""
+
+    @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (B, K) to probabilities (B, K)."""
 
@@ -73,7 +77,7 @@ class MultiLabel(LabelKind):
         Raises:
             ValueError: when the loss reduces by itself.
         """
-        known = label >= 0
+        known = self.known(label)
         values: Tensor = self.loss(logits, torch.where(known, label, 0.0))
         if values.shape != logits.shape:
             raise ValueError(
@@ -81,6 +85,10 @@ class MultiLabel(LabelKind):
                 "left out; build it with reduction='none'."
             )
         return masked_mean(values, known)
+
+    def known(self, label: Tensor) -> Tensor:
+        """Each label for itself."""
+        return label >= 0
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Each class for itself."""
@@ -119,7 +127,7 @@ class MultiClass(LabelKind):
         Raises:
             ValueError: when the loss reduces by itself.
         """
-        known = (label >= 0).all(dim=1)
+        known = self.known(label)[:, 0]
         values: Tensor = self.loss(logits, torch.where(known[:, None], label, 0.0))
         if values.shape != known.shape:
             raise ValueError(
@@ -127,6 +135,10 @@ class MultiClass(LabelKind):
                 "labels can be left out; build it with reduction='none'."
             )
         return masked_mean(values, known)
+
+    def known(self, label: Tensor) -> Tensor:
+        """All labels of an image, or none."""
+        return (label >= 0).all(dim=1, keepdim=True).expand_as(label)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """All classes together are 1."""

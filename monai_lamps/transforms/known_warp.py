@@ -72,12 +72,9 @@ class KnownWarp:
         Raises:
             ValueError: when the points are not (N, n).
         """
-        n = len(self.shape)
-        if points.ndim != 2 or points.shape[1] != n:
-            raise ValueError(f"points must be (N, {n}) px for an image of {self.shape}, got {tuple(points.shape)}.")
-        q = points.to(self.matrix)
+        q = self._checked(points)
         field = self.noise.movedim(0, -1)
-        for axis in range(n):
+        for axis in range(len(self.shape)):
             weight = self._weight(q[:, axis], self.noise.shape[axis + 1])
             # the first axis meets all points at once, the others point by point
             field = torch.einsum("na,a...->n..." if axis == 0 else "na,na...->n...", weight, field)
@@ -96,8 +93,8 @@ class KnownWarp:
             ValueError: when the points are not (N, n).
             RuntimeError: when the warp folds, so that a point has no single place.
         """
-        p, back = points.to(self.matrix), torch.linalg.inv(self.matrix)
-        q = (p - self._centre - self.offset) @ back + self._centre if p.ndim == 2 else p
+        p, back = self._checked(points), torch.linalg.inv(self.matrix)
+        q: Tensor = (p - self._centre - self.offset) @ back + self._centre
         for _ in range(_ROUNDS):
             lacking = p - self.to_source(q)
             if not (lacking.abs() > _CLOSE).any():
@@ -132,6 +129,12 @@ class KnownWarp:
     @property
     def _centre(self) -> Tensor:
         return torch.tensor([(side - 1) / 2 for side in self.shape], dtype=torch.float64)
+
+    def _checked(self, points: Tensor) -> Tensor:
+        n = len(self.shape)
+        if points.ndim != 2 or points.shape[1] != n:
+            raise ValueError(f"points must be (N, {n}) px for an image of {self.shape}, got {tuple(points.shape)}.")
+        return points.to(self.matrix)
 
     def _source_grid(self) -> Tensor:
         """:meth:`to_source` of every pixel, (*shape, n), by one small matrix product an axis."""

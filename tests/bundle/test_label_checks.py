@@ -65,6 +65,15 @@ def test_a_class_that_validation_cannot_judge_is_named(caplog: pytest.LogCapture
     assert "validation has no positive or no negative image of B: no AUROC of them" in caplog.text
 
 
+def test_another_section_may_judge_but_not_the_one_that_is_learned_from() -> None:
+    good = {"training": _labels(1, 0), "test": _labels(1, 0)}
+    check_labels(good, ["Edema"], judged="test")
+    with pytest.raises(AnnotationError, match="among the 1 of test, so no AUROC could be told"):
+        check_labels({**good, "test": _labels(1)}, ["Edema"], judged="test")
+    with pytest.raises(ValueError, match="section got 'training', whose images are learned from; expected validation"):
+        check_labels(good, ["Edema"], judged="training")
+
+
 def test_exactly_one_class_is_checked_where_all_labels_are_known() -> None:
     items = [{"image": "a", "labels": {"A": 1, "B": 0}}, {"image": "b", "labels": {"A": 0, "B": 1}}]
     unknown = {"image": "c", "labels": {"A": 1, "B": -1}}

@@ -39,6 +39,18 @@ def test_a_second_call_draws_nothing_again(tmp_path: Path) -> None:
     assert set(load_datalist(datalist)[0]["masks"]) == {"spine"}
 
 
+def test_labels_are_what_the_drawing_shows(tmp_path: Path) -> None:
+    datalist = annotated_phantoms(tmp_path, 8, 32, seed=1, structures=[], labels=["breast_shadows", "opacity"])
+    drawings = [draw_annotated_thorax(number, 32, 1, 0.5) for number in range(4)]
+    expected = [
+        {"breast_shadows": int(drawing.breast_shadows), "opacity": int(drawing.opacity_mask.any())}
+        for drawing in drawings
+    ]
+    assert [item["labels"] for item in load_datalist(datalist)] == expected
+    with pytest.raises(ValueError, match=r"labels got \['mass'\], expected some of opacity, breast_shadows"):
+        annotated_phantoms(tmp_path, 8, 32, seed=1, labels=["mass"])
+
+
 @pytest.mark.parametrize("kwargs", [{"n": 3}, {"structures": ["liver"]}])
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path, kwargs: dict) -> None:
     with pytest.raises(ValueError, match="expected at least 4 images and some of body, right_lung"):

@@ -42,6 +42,22 @@ TINY: dict[str, Any] = {
 }
 
 
+#: a whole training of Adam in seconds: two stages of an epoch, views of 32 px, the same residual network
+TINY_ADAM: dict[str, Any] = {
+    "encoder": "resnet18",
+    "encoder_args": {"stride": 8, "base_channels": 4, "norm": ["group", {"num_groups": 2}]},
+    "view_cells": 4,
+    "granularities": [0, 2],
+    "stage_epochs": 1,
+    "queue_size": 16,
+    "batch_size": 4,
+    "num_workers": 0,
+    "log_interval": 2,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
 #: a whole fine-tuning in a second: images of 32 px, the same residual network
 TINY_TASK: dict[str, Any] = {
     "architecture": "resnet18",
@@ -102,6 +118,49 @@ def trained(run: Callable[..., ConfigWorkflow], phantoms: Path, tmp_path_factory
     """The output folder of one finished tiny training."""
     out = tmp_path_factory.mktemp("trained")
     run(dataset_dir=phantoms, output_dir=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def adam_bundle(root: Path) -> Path:
+    """The bundle of Adam."""
+    return root / "bundles" / "adam_pretraining"
+
+
+@pytest.fixture(scope="session")
+def adam_workflow(adam_bundle: Path) -> Callable[..., ConfigWorkflow]:
+    """Make a workflow of Adam's configs (train.json first) with the tiny settings and some overrides."""
+
+    def make(*configs: str | Path, folder: Path = adam_bundle, kind: str = "train", **overrides: Any) -> ConfigWorkflow:
+        files = [str(folder / "configs" / c) if isinstance(c, str) else str(c) for c in configs or ("train.json",)]
+        settings = {**(TINY_ADAM if kind == "train" else {}), **overrides}
+        settings = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+        return ConfigWorkflow(files, workflow_type=kind, bundle_root=str(folder), **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_adam(adam_workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
+    """Initialize, run and finalize a workflow of Adam's bundle."""
+
+    def go(*configs: str | Path, **overrides: Any) -> ConfigWorkflow:
+        flow = adam_workflow(*configs, **overrides)
+        flow.initialize()
+        flow.run()
+        flow.finalize()
+        return flow
+
+    return go
+
+
+@pytest.fixture(scope="session")
+def trained_adam(
+    run_adam: Callable[..., ConfigWorkflow], phantoms: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The output folder of one finished tiny training of Adam."""
+    out = tmp_path_factory.mktemp("trained_adam")
+    run_adam(dataset_dir=phantoms, output_dir=out)
     return out
 
 

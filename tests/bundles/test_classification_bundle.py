@@ -101,6 +101,17 @@ def test_every_protocol_trains(run_task: Run, tmp_path: Path, preset: Path, metr
     assert metrics(tmp_path)["finished"]
 
 
+def test_quickstart_runs_on_built_in_data(run_task: Run, tmp_path: Path, metrics: Callable) -> None:
+    settings = json.loads((CONFIGS / "quickstart.json").read_text())
+    tiny = {"phantoms": 16, "phantom_size": 32, "image_size": 32, "steps": 2, "epoch_steps": 1}
+    kept = {key: settings[key] for key in settings if key not in (*tiny, "output_dir")}
+    kept["architecture_args"] = {"stride": 8, "base_channels": 4}
+    run_task(BUNDLE, "train.json", "quickstart.json", output_dir=tmp_path, **{**kept, **tiny})
+    assert metrics(tmp_path)["finished"]
+    assert "validation/auroc/breast_shadows" in metrics(tmp_path)["figures"]
+    assert len(list((tmp_path / "phantoms" / "images").glob("*.png"))) == 16
+
+
 def test_a_cache_alone_is_enough_and_gives_its_images(
     run_task: Run, labelled: Path, tmp_path: Path, metrics: Callable, said: Callable
 ) -> None:

@@ -28,8 +28,12 @@ from monai_lamps.checkpoints import load_encoder
 
 Run = Callable[..., ConfigWorkflow]
 ROOT = Path(__file__).resolve().parents[2]
-#: those of fine-tuning, configs/protocols, are tried with its bundles
-PRESETS = [path for path in sorted((ROOT / "configs").rglob("*.json"), key=str) if path.parent.name != "protocols"]
+#: those of fine-tuning, configs/protocols, and of Adam are tried with their bundles
+PRESETS = [
+    path
+    for path in sorted((ROOT / "configs").rglob("*.json"), key=str)
+    if path.parent.name != "protocols" and not path.stem.endswith("_adam")
+]
 #: required by the model zoo's schema of 2024-07-25
 REQUIRED = [
     "schema", "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task",

@@ -75,6 +75,20 @@ def test_onnx_computes_what_the_network_does(network_file: Path, export: dict[st
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_the_line_of_an_epoch_has_the_key_figures_and_the_history_all(
+    run_task: Run, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_task(name, output_dir=tmp_path, epochs=1)
+    said = capsys.readouterr()
+    (line,) = [line for line in (said.out + said.err).splitlines() if "progress: epoch 1/1 " in line]
+    key = {"radiograph_segmentation": "dice", "radiograph_classification": "auroc"}[name]
+    assert f"validation {key} " in line
+    figures = json.loads((tmp_path / "metrics.json").read_text())["figures"]
+    single = [figure.removeprefix("validation/") for figure in figures if figure.startswith(f"validation/{key}/")]
+    assert single
+    assert not [figure for figure in single if figure in line]
+
+
 @pytest.mark.parametrize("config", ["train.json", "evaluate.json", "inference.json"])
 def test_required_properties_are_there(
     task_workflow: Run, name: str, network_file: Path, labelled: Path, tmp_path: Path, config: str

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_lamps.checkpoints import load_encoder, load_released_encoder, open_released_swin, read_card, save_encoder
+from monai_lamps.checkpoints import load_encoder, load_released_encoder, open_released_encoder, read_card, save_encoder
 from monai_lamps.networks import build_encoder
 
 
@@ -29,7 +29,7 @@ def test_released_weights_load_as_an_encoder_file_under_any_name(released: Path,
     assert not encoder.training
     assert encoder.config == expected.config
     assert all(torch.equal(value, expected.state_dict()[key]) for key, value in encoder.state_dict().items())
-    assert read_card(path) == open_released_swin(path).card()
+    assert read_card(path) == open_released_encoder(path).card()
 
 
 def test_a_stray_json_file_beside_released_weights_is_no_card(released: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_lamps.checkpoints import is_released, load_released_encoder, open_released_swin
+from monai_lamps.checkpoints import is_released, load_released_encoder, open_released_encoder
 from monai_lamps.networks import SwinEncoder
 
 Write, State = Callable[..., Path], dict[str, Tensor]
@@ -77,7 +77,7 @@ def test_three_channels_keep_the_weights_bit_for_bit(released: Path, network: Ca
 
 
 def test_the_student_is_another_network(released: Path, network: Callable) -> None:
-    encoder, _ = load_released_encoder(open_released_swin(released, "student"))
+    encoder, _ = load_released_encoder(open_released_encoder(released, "student"))
     assert_same_tokens(encoder, reference(part(network(1), "backbone."), True), 64)
 
 
@@ -87,7 +87,7 @@ def test_windows_on_a_single_window_are_shifted_as_released_unless_switched_off(
     state = part(network(2), "backbone.")
     images = torch.rand(1, 1, 224, 224, generator=torch.Generator().manual_seed(0))
     shifted, _ = load_released_encoder(released)
-    standard, _ = load_released_encoder(open_released_swin(released, small_grid_shift=False))
+    standard, _ = load_released_encoder(open_released_encoder(released, small_grid_shift=False))
     assert shifted.config["small_grid_shift"]
     assert not standard.config["small_grid_shift"]
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_the_report_says_what_is_left_out_and_why(released: Path, caplog: pytest
 
 
 def test_the_card_travels_with_the_preprocessing_that_the_weights_expect(released: Path) -> None:
-    card = open_released_swin(released).card()
+    card = open_released_encoder(released).card()
     digest = hashlib.sha256(released.read_bytes()).hexdigest()
     assert card["encoder"].items() <= load_released_encoder(released)[0].config.items()
     assert (card["embed_dim"], card["cell"], card["image_size"]) == (64, 32, [64, 64])
@@ -141,7 +141,7 @@ def test_the_card_travels_with_the_preprocessing_that_the_weights_expect(release
 def test_sibling_files_are_recognised_by_their_heads(
     swin: Callable, write: Write, wrap: Callable, name: str, cells: int
 ) -> None:
-    released = open_released_swin(write(wrap(swin)))
+    released = open_released_encoder(write(wrap(swin)))
     assert released.family.name == name
     encoder, report = load_released_encoder(released)
     assert report.coverage == 1.0
@@ -163,7 +163,7 @@ def test_weights_of_unknown_origin_say_that_the_normalisation_is_assumed(swin: C
 @torch.no_grad()
 def test_another_normalisation_than_that_of_the_family_is_folded_in(swin: Callable, write: Write) -> None:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    released = open_released_swin(write(swin()), mean=mean, std=std)
+    released = open_released_encoder(write(swin()), mean=mean, std=std)
     encoder, _ = load_released_encoder(released)
     given = released.card()["normalization"]
     assert given["mean"] == pytest.approx(0.449)
@@ -177,13 +177,13 @@ def test_another_normalisation_than_that_of_the_family_is_folded_in(swin: Callab
 
 
 def test_one_number_stands_for_all_channels(swin: Callable, write: Write) -> None:
-    released = open_released_swin(write(swin()), mean=0.4, std=0.2)
+    released = open_released_encoder(write(swin()), mean=0.4, std=0.2)
     assert (released.mean, released.std) == ((0.4,), (0.2,))
 
 
 def test_a_deviation_that_is_not_positive_is_refused(swin: Callable, write: Write) -> None:
     with pytest.raises(ValueError, match=r"deviation of the images must be positive, got \[0\.2, 0\.0, 0\.2\]"):
-        open_released_swin(write(swin()), std=(0.2, 0.0, 0.2))
+        open_released_encoder(write(swin()), std=(0.2, 0.0, 0.2))
 
 
 def test_files_in_the_layout_of_timm_give_the_same(swin: Callable, write: Write) -> None:

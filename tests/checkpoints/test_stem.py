@@ -14,7 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from monai_lamps.checkpoints import fold_stem
+from monai_lamps.checkpoints import fold_padded_stem, fold_stem
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -67,3 +67,24 @@ def test_another_number_of_means_than_channels_is_refused() -> None:
     weight, bias, _ = drawn()
     with pytest.raises(ValueError, match="expected one mean and deviation, or one for each of 3 channels, got 2 and 1"):
         fold_stem(weight, bias, (0.5, 0.5), (0.25,), 0.5, 0.25)
+
+
+@pytest.mark.parametrize("stats", [((0.5056,), (0.252,)), IMAGENET])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_convolution_that_pads_with_zeros_is_folded_exactly_the_border_included(
+    stats: tuple[tuple[float, ...], tuple[float, ...]], channels: int
+) -> None:
+    weight, _, images = drawn()
+    expected = F.conv2d(normalised(images.expand(-1, 3, -1, -1), *stats), weight, stride=2, padding=3)
+    folded = fold_padded_stem(weight, *stats, mean=0.4, std=0.3, in_channels=channels)
+    given = normalised(images.expand(-1, channels, -1, -1), (0.4,), (0.3,))
+    got = F.conv2d(torch.cat([given, torch.ones_like(images)], dim=1), folded, stride=2, padding=3)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+
+
+def test_one_normalisation_for_all_channels_needs_no_constant() -> None:
+    weight = drawn()[0].float()
+    folded = fold_padded_stem(weight, (0.5056,), (0.252,), mean=0.5056, std=0.252)
+    assert folded.dtype == torch.float32
+    assert folded.shape == (8, 2, 4, 4)
+    assert torch.equal(folded[:, 1], torch.zeros(8, 4, 4))

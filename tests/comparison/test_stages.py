@@ -139,6 +139,10 @@ def test_a_part_is_made_alone(plan: Make, runner: Any, quiet: Any, tmp_path: Pat
         ("encoder=lamp", "unknown encoder of --only 'lamp': did you mean 'lamps'"),
         ("seed=7", "unknown seed of --only '7': there are: 0, 1, 2"),
         ("shots=1,2", "unknown shots of --only '2': there are: 1, 3"),
+        (
+            "encoder=lamps,shots=1",
+            "--only takes one key, got .encoder=lamps,shots=1.; give each key an --only of its own",
+        ),
     ],
 )
 def test_an_unknown_part_is_refused(plan: Make, only: str, message: str) -> None:

@@ -87,6 +87,22 @@ def test_seed_and_index_are_added_and_the_item_is_left_alone() -> None:
     assert (data[2]["image"] == 2).all()
 
 
+class Epochd(MapTransform):
+    """Notes the epoch that the item tells."""
+
+    def __init__(self) -> None:
+        super().__init__(["image"])
+
+    def __call__(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
+        return {**data, "told": data.get("epoch")}
+
+
+def test_the_transform_finds_the_epoch_in_the_item_where_the_sampler_gives_one() -> None:
+    dataset = RadiographDataset(arrays(), [Epochd()])
+    assert [dataset[key]["told"] for key in ((0, 2), (7, 2), 2)] == [0, 7, None]
+    assert sorted(dataset[7, 2]) == ["image", "index", "seed", "told"]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_do_not_depend_on_the_number_of_workers(workers: int, tmp_path: Path) -> None:
     data = files(tmp_path, bad={3}, number=24)

@@ -64,6 +64,34 @@ def test_several_objectives_are_told_apart_and_nothing_measured_says_nothing() -
     assert epoch_line({"loss/total": float("nan")}) == "loss nan"
 
 
+def test_of_many_figures_the_line_shows_those_that_are_named() -> None:
+    figures = {
+        "loss/total": 1.5,
+        "loss/dice": 1.0,
+        "loss/bce": 0.5,
+        "train/accuracy": 0.75,
+        "validation/dice": 0.9,
+        "validation/dice/heart": 0.91,
+        "validation/hd95": 4.0,
+        "images_per_second": 41.0,
+    }
+    line = epoch_line(figures, ["validation/hd95", "validation/dice", "validation/iou"])
+    assert line == "dice + bce: loss 1.5, dice 1, bce 0.5, validation dice 0.9, validation hd95 4, 41 images/s"
+    assert "validation dice/heart 0.91" in epoch_line(figures)
+    assert epoch_line(figures, []) == "dice + bce: loss 1.5, dice 1, bce 0.5, 41 images/s"
+
+
+def test_what_the_line_leaves_out_is_still_measured(trainer: Make, caplog: pytest.LogCaptureFixture) -> None:
+    engine = trainer(epochs=1, length=2)
+    for handler in (ProgressHandler(bar=False, figures=["validation/dice"]), TermMeansHandler()):
+        handler.attach(engine)
+    with caplog.at_level(logging.INFO, logger="monai_lamps"):
+        engine.go()
+    (line,) = [r.getMessage() for r in caplog.records if r.name.startswith("monai_lamps")]
+    assert "order_accuracy" not in line
+    assert engine.state.metrics["train/order_accuracy"] == 0.25
+
+
 def test_the_line_of_an_epoch_has_the_figures_of_handlers_attached_later(
     trainer: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -169,3 +197,5 @@ def test_durations_are_short() -> None:
 def test_ill_arguments() -> None:
     with pytest.raises(ValueError, match="interval must be at least 1 iteration, got 0"):
         ProgressHandler(interval=0)
+    with pytest.raises(ValueError, match=r"must be a list of names, got the text 'dice'; give \['dice'\]"):
+        ProgressHandler(figures="dice")

@@ -17,6 +17,7 @@ import torch
 from monai.data import MetaTensor
 
 from monai_lamps.transforms import KnownWarp, RandKnownWarp, RandKnownWarpd
+from monai_lamps.transforms.elastic import lattice_shape
 
 SHAPES = [(41, 33), (13, 15, 11)]
 
@@ -89,7 +90,8 @@ def test_the_bending_has_the_strength_asked_for() -> None:
 
 
 def test_the_border_goes_on_and_labels_stay_labels() -> None:
-    shift = KnownWarp((4, 6), torch.eye(2, dtype=torch.float64), torch.tensor([0.0, 2.0]).double(), torch.zeros(2, 5, 6), 2)
+    still = torch.zeros(2, *lattice_shape((4, 6), 2), dtype=torch.float64)
+    shift = KnownWarp((4, 6), torch.eye(2, dtype=torch.float64), torch.tensor([0.0, 2.0]).double(), still, 2)
     image = torch.arange(6.0).expand(1, 4, 6)
     assert torch.allclose(shift.apply(image)[0, 1], torch.tensor([2.0, 3, 4, 5, 5, 5]), atol=1e-5)
     labels = (torch.rand(2, 41, 33) > 0.5).float()
@@ -146,7 +148,7 @@ def test_wrong_arguments_are_refused() -> None:
     warp = drawn((8, 8))
     with pytest.raises(ValueError, match=r"images \(C, \(8, 8\)\), got \(1, 8, 9\)"):
         warp.apply(torch.rand(1, 8, 9))
-    with pytest.raises(ValueError, match="mode must be one of .* got 'bicubic'"):
+    with pytest.raises(ValueError, match=r"mode must be one of .* got 'bicubic'"):
         warp.apply(torch.rand(1, 8, 8), "bicubic")
     for carry in (warp.to_source, warp.to_warped):
         with pytest.raises(ValueError, match=r"points must be \(N, 2\) px .* got \(4, 3\)"):

@@ -42,6 +42,7 @@ class ThoraxDrawing:
         landmarks: name to (k, 2) float32 ``(row, column)`` in pixels.
         opacity_mask: (1, size, size) bool.
         opacity_boxes: (3, 4) float32 (lowest row, lowest column, highest row, highest column), zeros where absent.
+        breast_shadows: whether breasts are drawn over the lower lungs.
     """
 
     image: np.ndarray
@@ -49,6 +50,7 @@ class ThoraxDrawing:
     landmarks: dict[str, np.ndarray]
     opacity_mask: np.ndarray
     opacity_boxes: np.ndarray
+    breast_shadows: bool
 
 
 def check_drawing(size: int, seed: int, opacities: float) -> None:
@@ -92,7 +94,7 @@ def _draw(index: int, size: int, seed: int, opacities: float, annotate: bool) ->
     found, points = np.zeros((0, size, size), dtype=bool), {}
     if annotate:
         found, points = masks(canvas, anatomy, regions) & exposed, landmarks(canvas, anatomy)
-    return ThoraxDrawing(image[None], found, points, opacity_mask[None], boxes)
+    return ThoraxDrawing(image[None], found, points, opacity_mask[None], boxes, anatomy.female)
 
 
 def draw_thorax(index: int, size: int = 256, seed: int = 0, opacities: float = 0.0) -> np.ndarray:

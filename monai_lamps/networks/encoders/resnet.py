@@ -57,6 +57,9 @@ class ResNetEncoder(Encoder):
             resolution as well. Levels: (2, 4, 8, 16, 32), (2, 4, 8, 16) or (1, 2, 4, 8).
         base_channels: width of the first stage; the others are 2, 4 and 8 times as wide.
         norm: MONAI's name of the normalisation, or (name, arguments), for example ``("group", {"num_groups": 8})``.
+        constant_channel: the first convolution sees one more channel, of ones, padded with zeros as the image is. With
+            it, weights for three channels of different normalisation act on one channel exactly, see
+            :func:`monai_lamps.checkpoints.fold_padded_stem`.
 
     Raises:
         ValueError: when an argument has no valid value.
@@ -71,12 +74,18 @@ class ResNetEncoder(Encoder):
         stride: int = 32,
         base_channels: int = 64,
         norm: str | Sequence = "batch",
+        constant_channel: bool = False,
     ) -> None:
         strides, channels = self.levels(name, stride=stride, base_channels=base_channels)
         norm = norm if isinstance(norm, str) else tuple(norm)
         if norm in ("instance", ("instance",)):
             norm = ("instance", {"affine": True})  # MONAI's ResNet initialises the affine part and needs it
-        own = {"stride": stride, "base_channels": base_channels, "norm": norm if isinstance(norm, str) else list(norm)}
+        own = {
+            "stride": stride,
+            "base_channels": base_channels,
+            "norm": norm if isinstance(norm, str) else list(norm),
+            "constant_channel": constant_channel,
+        }
         super().__init__(
             spatial_dims=spatial_dims,
             in_channels=in_channels,
@@ -90,7 +99,7 @@ class ResNetEncoder(Encoder):
             depths,
             [base_channels * 2**stage for stage in range(4)],
             spatial_dims=spatial_dims,
-            n_input_channels=in_channels,
+            n_input_channels=in_channels + int(constant_channel),
             conv1_t_stride=1 if stride == 8 else 2,
             no_max_pool=stride != 32,
             feed_forward=False,
@@ -126,6 +135,8 @@ class ResNetEncoder(Encoder):
         """
         self.check_input(x)
         self._check_statistics(x)
+        if self.config["constant_channel"]:
+            x = torch.cat((x, torch.ones_like(x[:, :1])), dim=1)
         net = self.resnet
         x = net.act(net.bn1(net.conv1(x)))
         features = [] if net.no_max_pool else [x]

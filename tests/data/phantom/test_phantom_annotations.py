@@ -75,3 +75,14 @@ def test_opacity_boxes_enclose_the_mask_and_absent_ones_are_zero(drawings):
 def test_share_of_images_with_opacities_follows_the_probability():
     share = np.mean([draw_annotated_thorax(i, 32, opacities=0.3).opacity_boxes.any() for i in range(150)])
     assert 0.18 < share < 0.42
+
+
+def test_breast_shadows_are_told_where_they_are_drawn() -> None:
+    drawings = [draw_annotated_thorax(i, 32) for i in range(120)]
+    with_shadows = [drawing.breast_shadows for drawing in drawings]
+    assert 0.3 < np.mean(with_shadows) < 0.6
+    rows = slice(18, 22)  # at the height of the breasts, the lungs are brighter under them, measured against the apices
+    lungs = [drawing.masks[1] | drawing.masks[2] for drawing in drawings]
+    low = [d.image[0, rows][lung[rows]].mean() / d.image[0, :14][lung[:14]].mean() for d, lung in zip(drawings, lungs)]
+    shown = np.array(low)[with_shadows]
+    assert np.median(shown) > np.median(np.array(low)[~np.array(with_shadows)])

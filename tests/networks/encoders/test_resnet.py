@@ -15,7 +15,7 @@ import torch
 from monai.networks.nets.resnet import ResNet
 from torch import nn
 
-from monai_lamps.networks import ResNetEncoder
+from monai_lamps.networks import ResNetEncoder, build_encoder
 
 
 def reference(name: str, x: torch.Tensor, encoder: ResNetEncoder, stem_stride: int, no_max_pool: bool) -> torch.Tensor:
@@ -95,3 +95,15 @@ def test_a_single_cell_is_refused_only_where_nothing_is_left_to_normalise_over()
 def test_arguments_without_a_valid_value_are_refused(kwargs: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ResNetEncoder(**kwargs)
+
+
+@torch.no_grad()
+def test_the_constant_channel_is_seen_with_zeros_around_it() -> None:
+    encoder = ResNetEncoder(base_channels=4, constant_channel=True).eval()
+    seen = []
+    encoder.resnet.conv1.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x = torch.randn(2, 1, 32, 64)
+    encoder(x)
+    assert encoder.in_channels == 1
+    assert torch.equal(seen[0], torch.cat([x, torch.ones(2, 1, 32, 64)], dim=1))
+    assert build_encoder(**encoder.config).config == encoder.config
