@@ -50,7 +50,8 @@ def knn_votes(
         if voters.any():
             classes = which == number
             known = labels[voters][:, classes].to(votes)
-            votes[:, classes] = _weights(similar[:, voters], neighbours, temperature) @ known
+            weights = _weights(similar[:, voters], neighbours, temperature)
+            votes[:, classes] = (weights @ known).clamp(0, 1)  # weights may add up to a little more than 1
     return votes
 
 

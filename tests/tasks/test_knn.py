@@ -165,3 +165,12 @@ def test_wrong_use_is_named() -> None:
         task.network.remember(torch.ones(2, 3), torch.ones(2, 1))
     with pytest.raises(ValueError, match="1 of 2 embeddings are not finite: the encoder's weights are damaged"):
         task.network.remember(torch.tensor([[1.0], [NAN]]).expand(2, size), torch.ones(2, 1))
+
+
+def test_rounded_weights_make_no_probability_above_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    unit = normalize(torch.randn(300, 16, generator=generator), dim=1)
+    for neighbours in range(2, 60):  # without the limit some of these are 1 + 1e-7
+        votes = knn_votes(unit[:150], unit[150:], torch.ones(150, 1), neighbours)
+        assert votes.max() <= 1
+        assert torch.allclose(votes, torch.ones_like(votes))
