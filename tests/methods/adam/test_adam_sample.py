@@ -38,8 +38,13 @@ def test_views_are_a_function_of_the_seed_and_their_granularity_of_the_epoch(see
     assert first["views"].shape == (2, 1, *(4,) * dims)
     assert first["granularity"] == dims * min(epoch // 2, 2)
     assert torch.equal(first["views"], second["views"])
-    assert not torch.equal(first["views"][0], first["views"][1])
     assert first["image"] is data["image"]
+
+
+def test_the_two_views_of_a_part_differ() -> None:
+    transform, image = RandAdamViewsd("image", STAGES, size=4).set_random_state(0), torch.rand(1, 64, 64)
+    pairs = [transform({"image": image, "epoch": 0})["views"] for _ in range(20)]
+    assert not any(torch.equal(first, second) for first, second in pairs)
 
 
 def test_both_views_lie_in_one_part_and_every_part_is_drawn() -> None:
