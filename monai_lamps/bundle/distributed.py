@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import logging
@@ -26,6 +27,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
 __all__ = ["local_device", "on_first_process", "start_processes", "stop_processes", "synchronize_batch_norm"]
 
@@ -77,11 +79,24 @@ def start_processes(device: str | torch.device, timeout_minutes: float = 30.0) -
         logging.getLogger().setLevel(logging.WARNING)
 
 
-def stop_processes() -> None:
-    """Leave the process group, together: one that closes its connections while another still uses them can abort it."""
-    if dist.is_initialized():
-        dist.barrier()
-        dist.destroy_process_group()
+def stop_processes(network: nn.Module | None = None) -> None:
+    """Leave the process group, together, and end its threads.
+
+    A process that closes its connections while another still uses them can abort it. And a wrapped network holds the
+    group: it would outlive its end, and the threads of gloo be running still when the interpreter ends, which at times
+    aborts the process ("terminate called without an active exception", exit code -6).
+
+    Args:
+        network: what was trained; of a ``DistributedDataParallel`` nothing but its ``module`` can be used afterwards.
+    """
+    if not dist.is_initialized():
+        return
+    dist.barrier()
+    if isinstance(network, DistributedDataParallel):
+        for name in ("reducer", "logger", "process_group"):
+            setattr(network, name, None)
+    dist.destroy_process_group()
+    gc.collect()
 
 
 def on_first_process(work: Callable[[], T]) -> T:

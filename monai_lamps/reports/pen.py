@@ -63,7 +63,7 @@ def new_picture(width: float, height: float) -> Image.Image:
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
     """Round numbers that enclose a range, about ``count`` steps of 1, 2 or 5 times a power of ten."""
-    if high - low <= 1e-8 * max(abs(low), abs(high)):
+    if high - low <= max(1e-8 * max(abs(low), abs(high)), 1e-300):  # all one value, as far as can be drawn
         low, high = low - 0.5 * max(abs(low), 1e-3), high + 0.5 * max(abs(high), 1e-3)
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))

@@ -17,6 +17,7 @@ import logging
 import os
 import socket
 import sys
+import weakref
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ import torch.distributed as dist
 import torch.multiprocessing
 from PIL import Image
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from monai_lamps.bundle import (
     local_device,
@@ -65,8 +67,13 @@ def _rank(rank: int, port: int, folder: Path) -> None:
             seen[name] = [type(error).__name__, str(error)]
     # the first process finds the index missing and makes it, the other one may see it: both must wait for the answer
     seen["datalists"] = [str(radiograph_datalist(folder / "films", "", folder / "out", workers=0)) for _ in range(2)]
-    stop_processes()
-    stop_processes()
+    network = DistributedDataParallel(nn.Linear(2, 2))
+    network(torch.ones(1, 2)).sum().backward()
+    group = weakref.ref(network.process_group)
+    stop_processes(network)
+    stop_processes(network)
+    seen["group lives"] = group() is not None  # its threads would be running when the interpreter ends
+    seen["weights are left"] = tuple(network.module.weight.shape) == (2, 2)
     seen["initialized"] = dist.is_initialized()
     (folder / f"{rank}.json").write_text(json.dumps(seen))
 
@@ -90,6 +97,8 @@ def test_both_processes_join_and_only_the_first_one_talks(seen: list[dict]) -> N
     assert [one["rank"] for one in seen[:2]] == [0, 1]
     assert [one["level"] for one in seen[:2]] == [logging.INFO, logging.WARNING]
     assert [one["initialized"] for one in seen[:2]] == [False, False]
+    assert [one["group lives"] for one in seen[:2]] == [False, False]
+    assert [one["weights are left"] for one in seen[:2]] == [True, True]
 
 
 def test_the_result_of_the_first_process_is_handed_to_both(seen: list[dict]) -> None:

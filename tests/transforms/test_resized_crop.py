@@ -38,8 +38,6 @@ def test_the_crop_is_the_box_that_it_reports_resampled_once(shape: tuple[int, ..
     assert out.shape == (1, *[16] * len(shape))
     for (start, stop), side in zip(transform.box, shape, strict=True):
         assert 0 <= start < stop <= side
-        assert start == int(start)
-        assert stop == int(stop)
     assert torch.equal(out, resample_box(image, transform.box, 16, "bilinear"))
 
 
