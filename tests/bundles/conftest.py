@@ -86,31 +86,41 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def workflow(bundle: Path) -> Callable[..., ConfigWorkflow]:
-    """Make a workflow of the bundle's configs (train.json first) with the tiny settings and some overrides."""
+def _workflows(folder: Path, tiny: dict[str, Any]) -> Callable[..., ConfigWorkflow]:
+    """Make workflows of a bundle's configs (train.json first) with the tiny settings and some overrides."""
 
-    def make(*configs: str | Path, bundle_root: Path = bundle, kind: str = "train", **overrides: Any) -> ConfigWorkflow:
+    def make(*configs: str | Path, bundle_root: Path = folder, kind: str = "train", **overrides: Any) -> ConfigWorkflow:
         files = [str(bundle_root / "configs" / c) if isinstance(c, str) else str(c) for c in configs or ("train.json",)]
-        settings = {**(TINY if kind == "train" else {}), **overrides}
+        settings = {**(tiny if kind == "train" else {}), **overrides}
         settings = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
         return ConfigWorkflow(files, workflow_type=kind, bundle_root=str(bundle_root), **settings)
 
     return make
 
 
-@pytest.fixture(scope="session")
-def run(workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
+def _runs(make: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
     """Initialize, run and finalize a workflow, as ``monai.bundle run`` does."""
 
     def go(*configs: str | Path, **overrides: Any) -> ConfigWorkflow:
-        flow = workflow(*configs, **overrides)
+        flow = make(*configs, **overrides)
         flow.initialize()
         flow.run()
         flow.finalize()
         return flow
 
     return go
+
+
+@pytest.fixture(scope="session")
+def workflow(bundle: Path) -> Callable[..., ConfigWorkflow]:
+    """Make workflows of the bundle of Lamps."""
+    return _workflows(bundle, TINY)
+
+
+@pytest.fixture(scope="session")
+def run(workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
+    """Run the bundle of Lamps."""
+    return _runs(workflow)
 
 
 @pytest.fixture(scope="session")
@@ -129,29 +139,14 @@ def adam_bundle(root: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def adam_workflow(adam_bundle: Path) -> Callable[..., ConfigWorkflow]:
-    """Make a workflow of Adam's configs (train.json first) with the tiny settings and some overrides."""
-
-    def make(*configs: str | Path, folder: Path = adam_bundle, kind: str = "train", **overrides: Any) -> ConfigWorkflow:
-        files = [str(folder / "configs" / c) if isinstance(c, str) else str(c) for c in configs or ("train.json",)]
-        settings = {**(TINY_ADAM if kind == "train" else {}), **overrides}
-        settings = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
-        return ConfigWorkflow(files, workflow_type=kind, bundle_root=str(folder), **settings)
-
-    return make
+    """Make workflows of the bundle of Adam."""
+    return _workflows(adam_bundle, TINY_ADAM)
 
 
 @pytest.fixture(scope="session")
 def run_adam(adam_workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
-    """Initialize, run and finalize a workflow of Adam's bundle."""
-
-    def go(*configs: str | Path, **overrides: Any) -> ConfigWorkflow:
-        flow = adam_workflow(*configs, **overrides)
-        flow.initialize()
-        flow.run()
-        flow.finalize()
-        return flow
-
-    return go
+    """Run the bundle of Adam."""
+    return _runs(adam_workflow)
 
 
 @pytest.fixture(scope="session")
