@@ -43,11 +43,11 @@ def judged_encoders(
     """The encoders by name.
 
     Random weights, the floor that every encoder should be above, have the architecture and the normalisation of the
-    first file.
+    first file (``none``), or of another (``none:NAME``).
 
     Args:
-        encoders: for each name a file (``encoder.pt`` of a pretraining run, or released weights), ``none`` for random
-            weights, or a callable from radiographs (B, 1, H, W) in [0, 1] to feature maps (B, D, h, w), such as
+        encoders: for each name a file (``encoder.pt`` of a pretraining run, or released weights), ``none`` or
+            ``none:NAME`` for random weights, or a callable from radiographs (B, 1, H, W) in [0, 1] to feature maps (B, D, h, w), such as
             :class:`~monai_lamps.engines.anatomy.NetworkMaps`, with a method ``decompose`` if it has a decomposer (see
             :class:`~monai_lamps.engines.anatomy.Subject`); or a file alone.
         image_size: side of whole radiographs in px, checked against the encoders' cells.
@@ -73,9 +73,8 @@ def judged_encoders(
     files = {
         name: starting_encoder(value, image_size=image_size)
         for name, value in given.items()
-        if isinstance(value, (str, Path)) and str(value) not in _RANDOM
+        if isinstance(value, (str, Path)) and not _is_random(value)
     }
-    first = next(iter(files.values()), None)
     options: dict[str, Any] = {"device": device, "batch_size": batch_size}
     subjects = []
     for name, value in given.items():
@@ -84,7 +83,7 @@ def judged_encoders(
             about = {"encoder": type(value).__name__}
             subjects.append(Subject(str(name), value, decompose=decompose, about=about, **options))
             continue
-        start = files.get(name) or _random(name, value, first, architecture, architecture_args, image_size, seed)
+        start = files.get(name) or _random(name, value, files, architecture, architecture_args, image_size, seed)
         _check_patch(name, start, patch_size)
         coarse, dense = (EncoderMaps(start.encoder, start.normalization, levels) for levels in ((-1,), dense_levels))
         about = {**start.source, "architecture": start.encoder.config["name"]}
@@ -116,14 +115,18 @@ def reference_encoder(encoders: Mapping[str, Any] | str | Path) -> str:
     """The encoder that others are compared with: the first with random weights, or else the first."""
     if not isinstance(encoders, Mapping):
         return "encoder"
-    names = [str(name) for name, value in encoders.items() if isinstance(value, str) and value in _RANDOM]
+    names = [str(name) for name, value in encoders.items() if isinstance(value, str) and _is_random(value)]
     return (names or [str(name) for name in encoders])[0]
+
+
+def _is_random(value: str | Path) -> bool:
+    return str(value).partition(":")[0] in _RANDOM
 
 
 def _random(
     name: str,
     value: Any,
-    first: StartingEncoder | None,
+    files: Mapping[str, StartingEncoder],
     architecture: str,
     architecture_args: Mapping[str, Any] | None,
     image_size: int,
@@ -131,6 +134,10 @@ def _random(
 ) -> StartingEncoder:
     if not isinstance(value, str):
         raise ValueError(f"encoder '{name}' got {value!r}, expected a file, 'none' for random weights, or a callable.")
+    like = value.partition(":")[2]
+    if like and like not in files:
+        raise ValueError(f"encoder '{name}' got '{value}', expected 'none:' and one of the files {list(files)}.")
+    first = files[like] if like else next(iter(files.values()), None)
     if first is None:
         return starting_encoder("none", architecture, architecture_args, image_size=image_size, seed=seed)
     config = dict(first.encoder.config)

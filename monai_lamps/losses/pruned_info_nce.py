@@ -45,13 +45,16 @@ class PrunedInfoNCELoss(_Loss):
         self.temperature = temperature
         self.threshold = _checked(threshold)
 
-    def forward(self, query: torch.Tensor, key: torch.Tensor, negatives: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, query: torch.Tensor, key: torch.Tensor, negatives: torch.Tensor, own: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Compute the loss, in float32 also under autocast: the mean over the batch.
 
         Args:
             query: the student's embeddings of one view (B, D), float, of any length: they are normalised here.
             key: the teacher's embeddings of the other view (B, D), float. No gradient flows into them.
             negatives: embeddings of other images (K, D), float, K >= 1. No gradient flows into them.
+            own: pairs (B, K), bool, that are left out because the negative is the anchor's own key; none by default.
 
         Returns:
             scalar float32, >= 0.
@@ -62,6 +65,9 @@ class PrunedInfoNCELoss(_Loss):
         positive, negative = _positive_cosine(query, key), _negative_cosines(query, negatives)
         if self.threshold is not None:
             negative.masked_fill_(negative >= self.threshold, -torch.inf)  # in place: (B, K) is large
+        if own is not None:
+            require_shape(own, "own", "(B, K)", tuple(negative.shape))
+            negative.masked_fill_(own, -torch.inf)
         logits = torch.cat([positive[:, None], negative], dim=1).div_(self.temperature)
         return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
 

@@ -33,10 +33,10 @@ OWN = {
         "imports", "epochs", "batch_size", "encoder", "released", "learning_rate", "final_learning_rate",
         "warmup_epochs", "curriculum", "cross_view", "objective_weights", "objective_lengths", "region_cells",
         "view_cells", "window_cells", "decoder_depth", "decoder_heads", "geometry", "granularities", "stage_epochs",
-        "reset_queue", "threshold", "temperature", "queue_size", "teacher_momentum", "view_size", "stages", "reader",
-        "method", "optimizer", "schedules", "pictures", "initialize", "train#preprocessing", "validate#preprocessing",
-        "train#clip", "train#trainer#clip", "train#checkpoint#identity", "train#pictures#data_loader",
-        "train#exporter#image_size", "train#exporter#preparation", "train#report#chance",
+        "reset_queue", "threshold", "temperature", "queue_size", "batch_negatives", "teacher_momentum", "view_size",
+        "stages", "reader", "method", "optimizer", "schedules", "pictures", "initialize", "train#preprocessing",
+        "validate#preprocessing", "train#clip", "train#trainer#clip", "train#checkpoint#identity",
+        "train#pictures#data_loader", "train#exporter#image_size", "train#exporter#preparation", "train#report#chance",
     ],
     "multi_gpu_train.json": ["network#module", "initialize"],
     "inference.json": [],
@@ -81,7 +81,7 @@ def test_published_settings_are_the_defaults(adam_bundle: Path) -> None:
         "granularities": [0, 2, 4], "stage_epochs": 200, "batch_size": 256, "queue_size": 65536, "temperature": 0.2,
         "threshold": 0.8, "reset_queue": False, "encoder": "resnet50", "encoder_args": {}, "warmup_epochs": 0,
         "learning_rate": "$0.03 * @batch_size / 256", "final_learning_rate": 0.0, "view_cells": 7,
-        "teacher_momentum": 0.999,
+        "teacher_momentum": 0.999, "batch_negatives": False,
     }  # fmt: skip
     assert {name: train[name] for name in published} == published
     assert (train["optimizer"]["_target_"], train["optimizer"]["momentum"]) == ("torch.optim.SGD", 0.9)
@@ -102,7 +102,7 @@ def test_quickstart_runs_on_built_in_data(run_adam: Run, adam_bundle: Path, tmp_
 def test_presets_train_a_step(run_adam: Run, phantoms: Path, tmp_path: Path, preset: str, metrics: Callable) -> None:
     settings = json.loads((ROOT / "configs" / f"{preset}.json").read_text())
     small: dict[str, Any] = {"batch_size": 10, "stage_epochs": 1, "granularities": [2], "num_workers": 0}
-    small |= {"view_cells": 2, "queue_size": 16, "val_interval": 9}
+    small |= {"view_cells": 2, "queue_size": 16, "val_interval": 9, "warmup_epochs": 0}
     if "patient_pattern" in settings:
         small["patient_pattern"] = "thorax_(\\d+)"  # the phantoms' names, in place of the data set's
     path = ROOT / "configs" / f"{preset}.json"

@@ -102,6 +102,19 @@ def test_an_anchor_with_everything_pruned_has_exactly_no_loss_and_no_gradient() 
     assert PrunedInfoNCELoss()(query[:1], key[:1], negatives) == 0
 
 
+def test_the_own_key_among_the_negatives_is_left_out() -> None:
+    query, key, negatives = draw(3, 4, 5, 1)
+    own = torch.eye(3, 7, dtype=torch.bool)
+    together = torch.cat([key, negatives])
+    expected = [
+        PrunedInfoNCELoss(threshold=None)(query[i : i + 1], key[i : i + 1], together[~own[i]]) for i in range(3)
+    ]
+    loss = PrunedInfoNCELoss(threshold=None)(query, key, together, own)
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
+    with pytest.raises(ValueError, match=r"expected own \(B, K\) of shape \(3, 7\), got \(3, 4\)"):
+        PrunedInfoNCELoss()(query, key, together, own[:, :4])
+
+
 def test_the_threshold_itself_is_pruned() -> None:
     anchor, across = torch.eye(2).split(1)
     assert pruned_share(anchor, across, 0.0) == 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 from .adam import Adam, batch_accuracy
 from .augment import AdamAugment
 from .curriculum import StageSchedule, adam_curriculum, granularities_of, granularity_at
+from .negatives import queue_and_batch_negatives, queue_negatives
 from .network import AdamNetwork
 from .pictures import nearest_parts, neighbour_picture, view_picture
 from .sample import (
@@ -43,5 +44,7 @@ __all__ = [
     "granularity_at",
     "nearest_parts",
     "neighbour_picture",
+    "queue_and_batch_negatives",
+    "queue_negatives",
     "view_picture",
 ]

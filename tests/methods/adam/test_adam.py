@@ -20,7 +20,14 @@ from torch import Tensor, nn
 
 from monai_lamps.engines import Curriculum, Phase, Progress
 from monai_lamps.methods import Adam, Method
-from monai_lamps.methods.adam import AdamAugment, adam_curriculum, batch_accuracy, nearest_parts, neighbour_picture
+from monai_lamps.methods.adam import (
+    AdamAugment,
+    adam_curriculum,
+    batch_accuracy,
+    nearest_parts,
+    neighbour_picture,
+    queue_and_batch_negatives,
+)
 from monai_lamps.networks import Encoder, build_encoder
 
 STAGES = adam_curriculum([0, 2], 2)
@@ -56,14 +63,15 @@ def _at(epoch: int, step: int = 0, epochs: int = 4) -> Progress:
     return Progress.at(2 * epoch + step, steps_per_epoch=2, total_epochs=epochs)
 
 
-def _plain(method: Adam, batch: dict[str, Tensor], threshold: float | None) -> Tensor:
-    """The contrast, sample by sample."""
+def _plain(method: Adam, batch: dict[str, Tensor], threshold: float | None, others: bool = False) -> Tensor:
+    """The contrast, sample by sample; with ``others`` also against the other keys of the batch."""
     losses = []
-    for first, second in batch["views"]:
-        embedded = [((view[None] - 0.5056) / 0.252) for view in (first, second)]
-        query = F.normalize(method.student.head(method.student.encoder(embedded[0])), dim=1)[0]
-        key = F.normalize(method.teacher(embedded[1]), dim=1)[0]
-        negatives = [k for k in method.queue.keys if threshold is None or float(k @ query.detach()) < threshold]
+    keys = F.normalize(method.teacher((batch["views"][:, 1] - 0.5056) / 0.252), dim=1)
+    for i, (first, _) in enumerate(batch["views"]):
+        query = F.normalize(method.student.head(method.student.encoder((first[None] - 0.5056) / 0.252)), dim=1)[0]
+        key = keys[i]
+        held = [*method.queue.keys, *(k for j, k in enumerate(keys) if others and j != i)]
+        negatives = [k for k in held if threshold is None or float(k @ query.detach()) < threshold]
         logits = torch.stack([query @ key, *(query @ k for k in negatives)]) / 0.2
         losses.append(-logits.log_softmax(0)[0])
     return torch.stack(losses).mean()
@@ -78,6 +86,15 @@ def test_the_contrast_equals_a_plain_computation(epoch: int, threshold: float | 
     assert (float(method.latest["pruned_share"]) > 0) == (threshold is not None)
     names = {"contrast", "pruned_share", "positive_cosine", "negative_cosine", "contrast_accuracy", "batch_accuracy"}
     assert set(method.latest) == names
+
+
+@pytest.mark.parametrize(("epoch", "threshold"), [(0, None), (2, 0.2)])
+def test_the_other_keys_of_the_batch_may_join_the_negatives(epoch: int, threshold: float | None) -> None:
+    stages = adam_curriculum([0, 2], 2, threshold=0.2)
+    method, batch = _adam(curriculum=stages, negatives=queue_and_batch_negatives), _batch()
+    with_batch = method(batch, _at(epoch))["contrast"]
+    torch.testing.assert_close(with_batch, _plain(method, batch, threshold, others=True))
+    assert with_batch > _adam(curriculum=stages)(batch, _at(epoch))["contrast"]
 
 
 def test_gradients_reach_the_whole_student_and_nothing_else() -> None:

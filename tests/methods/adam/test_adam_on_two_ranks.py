@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from monai_lamps.data.keys import derive_seed
 from monai_lamps.engines import Progress
 from monai_lamps.methods import Adam
-from monai_lamps.methods.adam import adam_curriculum
+from monai_lamps.methods.adam import adam_curriculum, queue_and_batch_negatives
 from monai_lamps.networks import build_encoder
 
 START = Progress.at(0, steps_per_epoch=2, total_epochs=2)
@@ -33,10 +33,11 @@ class _Plain(torch.nn.Module):
         return x
 
 
-def _adam() -> Adam:
+def _adam(**kwargs: object) -> Adam:
     torch.manual_seed(0)
     encoder = build_encoder("resnet18", stride=8, base_channels=4)  # batch normalisation
-    return Adam(encoder, adam_curriculum([0], 2), queue_size=12, hidden=16, out=8, augment=_Plain())
+    defaults: dict = {"queue_size": 12, "hidden": 16, "out": 8, "augment": _Plain()}
+    return Adam(encoder, adam_curriculum([0], 2), **{**defaults, **kwargs})
 
 
 def _batch(rank: int) -> dict[str, torch.Tensor]:
@@ -50,7 +51,9 @@ def _step(rank: int, folder: Path) -> None:
     method = _adam()
     contrast = method(_batch(rank), START)["contrast"].detach()
     method.after_step(START)
-    torch.save({"contrast": contrast, "keys": method.queue.keys}, folder / f"{rank}.pt")
+    with_batch = _adam(negatives=queue_and_batch_negatives)(_batch(rank), START)["contrast"].detach()
+    made = {"contrast": contrast, "with_batch": with_batch, "keys": method.queue.keys}
+    torch.save(made, folder / f"{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
 
@@ -76,4 +79,8 @@ def test_the_teacher_normalises_over_shuffled_batches_and_all_keys_reach_every_q
         query = method.student(method.normalize(_batch(rank)["views"][:, 0]))
         expected = method.losses[0](query, keys[4 * rank : 4 * rank + 4], _adam().queue.negatives)
         torch.testing.assert_close(made[rank]["contrast"], expected.detach())
+        together, own = torch.cat([_adam().queue.negatives, keys.detach()]), torch.zeros(4, 20, dtype=torch.bool)
+        own[torch.arange(4), 12 + 4 * rank + torch.arange(4)] = True
+        expected = method.losses[0](query, keys[4 * rank : 4 * rank + 4], together, own)
+        torch.testing.assert_close(made[rank]["with_batch"], expected.detach())
     assert torch.equal(made[0]["keys"], made[1]["keys"])
