@@ -30,6 +30,7 @@ _PACKAGES = (
     "comparison",
     "data",
     "engines",
+    "explanations",
     "handlers",
     "losses",
     "methods",

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from .body_part_set import body_part_datalist
 from .cached import cache_identity, cached_reader, check_cached
 from .distributed import (
     local_device,
@@ -22,6 +23,7 @@ from .distributed import (
 )
 from .errors import explain_errors
 from .evaluation import Evaluation
+from .explained import explained_images, explained_truth
 from .few_shot import pick_shots
 from .geometry import original_size, pixel_spacing
 from .judged import centered_encoders, judged_encoders, reference_encoder
@@ -35,11 +37,15 @@ from .labelled import (
     structures_in,
 )
 from .named import named
+from .normal_images import normal_images
+from .organ_items import mixed_items, organ_source, organ_table
+from .organ_picks import pick_across_organs
 from .overrides import check_overrides
 from .phantom_set import annotated_phantoms
 from .remembered import Remembered
 from .run_plan import RepeatedItems, RunPlan, plan_run
 from .source import inference_datalist, radiograph_datalist
+from .starting_classifier import StartingEvidence, starting_classifier
 from .starting_encoder import StartingEncoder, starting_encoder
 from .switch import switch
 from .task_file import Predictor, freeze, label_kind, load_task
@@ -52,7 +58,9 @@ __all__ = [
     "RepeatedItems",
     "RunPlan",
     "StartingEncoder",
+    "StartingEvidence",
     "annotated_phantoms",
+    "body_part_datalist",
     "cache_identity",
     "cached_reader",
     "centered_encoders",
@@ -62,24 +70,32 @@ __all__ = [
     "check_structures",
     "classes_in",
     "explain_errors",
+    "explained_images",
+    "explained_truth",
     "freeze",
     "inference_datalist",
     "judged_encoders",
     "label_kind",
     "labelled_datalist",
-    "section_items",
     "labelled_sections",
     "load_task",
     "local_device",
+    "mixed_items",
     "named",
+    "normal_images",
     "on_first_process",
+    "organ_source",
+    "organ_table",
     "original_size",
+    "pick_across_organs",
     "pick_shots",
     "pixel_spacing",
     "plan_run",
     "radiograph_datalist",
     "reference_encoder",
+    "section_items",
     "start_processes",
+    "starting_classifier",
     "starting_encoder",
     "stop_processes",
     "structures_in",

@@ -47,9 +47,9 @@ def judged_encoders(
 
     Args:
         encoders: for each name a file (``encoder.pt`` of a pretraining run, or released weights), ``none`` or
-            ``none:NAME`` for random weights, or a callable from radiographs (B, 1, H, W) in [0, 1] to feature maps (B, D, h, w), such as
-            :class:`~monai_lamps.engines.anatomy.NetworkMaps`, with a method ``decompose`` if it has a decomposer (see
-            :class:`~monai_lamps.engines.anatomy.Subject`); or a file alone.
+            ``none:NAME`` for random weights, or a callable from radiographs (B, 1, H, W) in [0, 1] to feature maps (B,
+            D, h, w), such as :class:`~monai_lamps.engines.anatomy.NetworkMaps`, with a method ``decompose`` if it has a
+            decomposer (see :class:`~monai_lamps.engines.anatomy.Subject`); or a file alone.
         image_size: side of whole radiographs in px, checked against the encoders' cells.
         patch_size: side of patches in px, checked likewise.
         architecture: of random weights where there is no file.

@@ -21,10 +21,10 @@ import torch
 
 from monai_lamps.checkpoints import load_encoder, load_released_encoder, open_released_encoder, read_card
 from monai_lamps.checkpoints.encoder_file import holds_card
-from monai_lamps.networks import Encoder, build_encoder
+from monai_lamps.networks import Encoder, EvidenceNetwork, build_encoder
 from monai_lamps.networks.encoders import encoder_names
 
-__all__ = ["StartingEncoder", "starting_encoder"]
+__all__ = ["StartingEncoder", "check_encoder", "starting_encoder"]
 
 _PLAIN = {"mean": 0.5056, "std": 0.252}  # of the Lamps family; a random encoder learns with any
 
@@ -42,6 +42,15 @@ class StartingEncoder:
     encoder: Encoder
     normalization: dict[str, float]
     source: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def module(self) -> Encoder | EvidenceNetwork:
+        """What a network is built around, see :func:`~monai_lamps.checkpoints.build_network`."""
+        return self.encoder
+
+    def head(self, classes: int, dropout: float = 0.0) -> dict[str, Any]:
+        """The entry ``network`` of the card of a classifier that is built around it."""
+        return {"kind": "linear_classifier", "classes": classes, "dropout": dropout}
 
 
 def starting_encoder(
@@ -79,7 +88,7 @@ def starting_encoder(
         start = StartingEncoder(built, dict(_PLAIN), {"encoder": "none"})
     else:
         start = _from_file(Path(encoder), dict(released_args or {}))
-    _check(start.encoder, encoder, image_size)
+    check_encoder(start.encoder, encoder, image_size)
     return start
 
 
@@ -102,7 +111,17 @@ def _from_file(path: Path, options: dict[str, Any]) -> StartingEncoder:
     return StartingEncoder(encoder, normalization, source)
 
 
-def _check(encoder: Encoder, name: str | Path, image_size: int | None) -> None:
+def check_encoder(encoder: Encoder, name: str | Path, image_size: int | None = None) -> None:
+    """Refuse an encoder that cannot be fine-tuned on radiographs of this size.
+
+    Args:
+        encoder: the encoder.
+        name: what an error calls it.
+        image_size: side of the images in px.
+
+    Raises:
+        ValueError: when it takes other channels than one, other than 2-D images, or the images do not fit its cell.
+    """
     if encoder.in_channels != 1 or encoder.spatial_dims != 2:
         raise ValueError(
             f"encoder '{name}' takes {encoder.in_channels} channels and {encoder.spatial_dims}-D images, expected one "

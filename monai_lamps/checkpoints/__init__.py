@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from .encoder_file import load_encoder, read_card, save_encoder
+from .evidence_file import load_evidence_network, save_evidence_network
 from .import_report import ImportReport
 from .network_file import build_network, load_network, read_network_card, save_network_card
 from .released_encoder import ReleasedEncoder, is_released, load_released_encoder, open_released_encoder
@@ -30,6 +31,7 @@ __all__ = [
     "fold_stem",
     "is_released",
     "load_encoder",
+    "load_evidence_network",
     "load_network",
     "load_released_encoder",
     "load_released_lamps",
@@ -40,5 +42,6 @@ __all__ = [
     "read_network_card",
     "read_released",
     "save_encoder",
+    "save_evidence_network",
     "save_network_card",
 ]

@@ -22,9 +22,9 @@ import torch
 from torch import nn
 
 from monai_lamps.data.atomic import atomic_write
-from monai_lamps.networks import Encoder, build_encoder
+from monai_lamps.networks import Encoder, EvidenceNetwork, build_encoder, build_evidence_network
 from monai_lamps.networks.segmenters import build_segmenter
-from monai_lamps.tasks import LinearClassifier
+from monai_lamps.tasks import EvidenceClassifier, LinearClassifier
 
 __all__ = ["build_network", "load_network", "read_network_card", "save_network_card"]
 
@@ -38,9 +38,10 @@ def save_network_card(folder: str | Path, card: Mapping[str, Any]) -> Path:
     Args:
         folder: of the run.
         card: at least ``task`` (its name), ``encoder`` (what :func:`~monai_lamps.networks.build_encoder` takes),
-            ``network`` ({"kind": "segmenter" or "linear_classifier", and its arguments}), ``names`` (of structures or
-            classes), ``image_size`` (px, the side that images are resized to) and ``normalization`` ({"mean", "std"}
-            of images in [0, 1]).
+            ``network`` ({"kind": "segmenter", "linear_classifier" or "evidence_classifier", and its arguments; of the
+            last with ``evidence``, what :func:`~monai_lamps.networks.build_evidence_network` takes}), ``names`` (of
+            structures or classes), ``image_size`` (px, the side that images are resized to) and ``normalization``
+            ({"mean", "std"} of images in [0, 1]).
 
     Returns:
         the path of the card.
@@ -85,14 +86,15 @@ def read_network_card(path: str | Path) -> dict[str, Any]:
     return card
 
 
-def build_network(card: Mapping[str, Any], encoder: Encoder | None = None) -> nn.Module:
-    """The network of a card, its weights at random but for those of a given encoder.
+def build_network(card: Mapping[str, Any], start: Encoder | EvidenceNetwork | None = None) -> nn.Module:
+    """The network of a card, its weights at random but for those of what it starts from.
 
     It maps normalised images (B, 1, H, W) to logits, in the order of the card's ``names``.
 
     Args:
         card: see :func:`save_network_card`.
-        encoder: becomes the network's encoder; by default it is built as the card says.
+        start: what the network is built around: its encoder, or for an evidence classifier its evidence network; by
+            default it is built as the card says.
 
     Raises:
         ValueError: when the card describes no network that this version can build.
@@ -101,8 +103,11 @@ def build_network(card: Mapping[str, Any], encoder: Encoder | None = None) -> nn
     kind = arguments.pop("kind", None)
     if kind not in _KINDS:
         raise ValueError(f"the network card has the kind '{kind}', expected one of {sorted(_KINDS)}.")
+    evidence = arguments.pop("evidence", None)
     try:
-        return _KINDS[kind](encoder or build_encoder(**card["encoder"]), **arguments)
+        if start is None:
+            start = build_encoder(**card["encoder"]) if evidence is None else build_evidence_network(evidence)
+        return _KINDS[kind](start, **arguments)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the network card describes no network that this version can build: {error}") from error
 
@@ -149,7 +154,11 @@ def _segmenter(encoder: Encoder, name: str, out_channels: int, args: Mapping[str
     return build_segmenter(name, encoder, out_channels, **(args or {}))
 
 
-_KINDS: dict[str, Callable[..., nn.Module]] = {"segmenter": _segmenter, "linear_classifier": LinearClassifier}
+_KINDS: dict[str, Callable[..., nn.Module]] = {
+    "segmenter": _segmenter,
+    "linear_classifier": LinearClassifier,
+    "evidence_classifier": EvidenceClassifier,
+}
 
 
 def _check(card: Mapping[str, Any], where: Path) -> None:

@@ -8,7 +8,10 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""``python -m monai_lamps.comparison PLAN.json --out OUT``: initialisations x numbers of training images x seeds."""
+"""``python -m monai_lamps.comparison PLAN.json --out OUT``: initialisations x numbers of training images x seeds.
+
+Several plans are made one after the other, each in a folder of its name.
+"""
 
 from __future__ import annotations
 
@@ -50,23 +53,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    plan = read_plan(options.plan, options.set)
-    part, out = narrowed(plan, options.only), Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    plans = _plans(options)
+    Path(options.out).mkdir(parents=True, exist_ok=True)
     if options.workers > 1 and not (options.as_worker or options.table_only):
-        code = in_workers(command_of_worker(arguments), options.workers, out)
+        code = in_workers(command_of_worker(arguments), options.workers, Path(options.out))
         if code == STOPPED:
             return code
     elif not options.table_only:
         stdout = sys.stdout  # a run sends what it prints elsewhere
-        make(part, out, BundleRunner(plan.bundle), lambda line: print(line, file=stdout, flush=True))
+        for plan, part, out in plans:
+            if len(plans) > 1:
+                print(f"plan {out.name}", flush=True)
+            make(part, out, BundleRunner(plan.bundle), lambda line: print(line, file=stdout, flush=True))
     if options.as_worker:
         return 0
-    return _write(plan, part, out, f"python -m monai_lamps.comparison {shlex.join(arguments)}")
+    command = f"python -m monai_lamps.comparison {shlex.join(arguments)}"
+    return max([_write(plan, part, out, command) for plan, part, out in plans])
+
+
+def _plans(options: argparse.Namespace) -> list[tuple[Plan, Plan, Path]]:
+    """Each plan, the part of it that was asked for, and its folder: of several plans one below ``--out``.
+
+    Raises:
+        ValueError: when two plans would have the same folder.
+    """
+    names, out = [Path(path).stem for path in options.plans], Path(options.out)
+    if len(set(names)) < len(names):
+        raise ValueError(f"plans got {', '.join(options.plans)}, which need different names, since folders have these.")
+    plans = [read_plan(path, options.set) for path in options.plans]
+    folders = [out / name for name in names] if len(names) > 1 else [out]
+    return [(plan, narrowed(plan, options.only), folder) for plan, folder in zip(plans, folders)]
 
 
 def _write(plan: Plan, part: Plan, out: Path, command: str) -> int:
     """Write the table of all there is, and print it; the status is that of the runs that were asked for."""
+    out.mkdir(exist_ok=True)
     outcomes = write_results(plan, out, machine(), command)
     print(f"\n{(out / 'table.md').read_text(encoding='utf-8')}")
     for name in ("table.md", "cells.csv", "runs.csv", "figure.png"):
@@ -87,8 +108,15 @@ def _parser() -> argparse.ArgumentParser:
         "a failed one is noted and tried again with the next call. Copies of the command, on other GPUs or machines "
         "that see the same folder, share the work. Relative paths count from the current folder.",
     )
-    parser.add_argument("plan", metavar="PLAN.json", help="what is compared, see monai_lamps.comparison.read_plan")
-    parser.add_argument("--out", required=True, help="folder of runs, table.md, cells.csv, runs.csv and figure.png")
+    parser.add_argument(
+        "plans", metavar="PLAN.json", nargs="+", help="what is compared, see monai_lamps.comparison.read_plan"
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        help="folder of runs, table.md, cells.csv, runs.csv and figure.png; of several plans each has one of its name "
+        "in there",
+    )
     parser.add_argument("--workers", type=_count, default=1, help="processes that share the runs (default: this one)")
     parser.add_argument(
         "--only",
@@ -103,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="replace a part of the plan, e.g. common.dataset_dir=FOLDER; repeatable",
+        help="replace a part of every plan, e.g. common.dataset_dir=FOLDER; repeatable",
     )
     parser.add_argument("--table-only", action="store_true", help="make no run, write the table of what is finished")
     parser.add_argument("--as-worker", action="store_true", help=argparse.SUPPRESS)

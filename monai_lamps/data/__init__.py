@@ -25,29 +25,41 @@ from .datalist import load_datalist, save_datalist, split_by_patient
 from .index import index_folder
 from .keys import derive_seed
 from .lists import XRAY14_CLASSES, read_list_file
+from .organs import ColumnOrgans, DicomOrgans, FolderOrgans, add_organs, organ_labels
 from .packed import PackedItems
 from .radiograph import NoPixelDataError, RadiographError, read_radiograph
 from .rejects import RejectLog
 from .sets import read_set, set_names
 
 if TYPE_CHECKING:
+    from .balanced_sampler import BalancedBatchSampler
     from .dataset import RadiographDataset
     from .phantom import ThoraxPhantom, draw_annotated_thorax, draw_thorax, write_phantoms
+    from .phantom.body_parts import BodyPartPhantom, draw_body_part, write_body_parts
     from .sampler import ResumableBatchSampler
 
 _LATER = {
+    "BalancedBatchSampler": "balanced_sampler",
+    "BodyPartPhantom": "phantom.body_parts",
     "RadiographDataset": "dataset",
     "ResumableBatchSampler": "sampler",
     "ThoraxPhantom": "phantom",
     "draw_annotated_thorax": "phantom",
+    "draw_body_part": "phantom.body_parts",
     "draw_thorax": "phantom",
+    "write_body_parts": "phantom.body_parts",
     "write_phantoms": "phantom",
 }
 
 __all__ = [
     "AnnotationError",
     "ArrayCache",
+    "BalancedBatchSampler",
+    "BodyPartPhantom",
     "CacheError",
+    "ColumnOrgans",
+    "DicomOrgans",
+    "FolderOrgans",
     "NoPixelDataError",
     "PackedItems",
     "RadiographDataset",
@@ -56,15 +68,18 @@ __all__ = [
     "ResumableBatchSampler",
     "ThoraxPhantom",
     "XRAY14_CLASSES",
+    "add_organs",
     "atomic_write",
     "build_cache",
     "count_labels",
     "count_structures",
     "derive_seed",
     "draw_annotated_thorax",
+    "draw_body_part",
     "draw_thorax",
     "index_folder",
     "load_datalist",
+    "organ_labels",
     "read_list_file",
     "read_radiograph",
     "read_set",
@@ -73,6 +88,7 @@ __all__ = [
     "set_names",
     "split_by_patient",
     "verify_cache",
+    "write_body_parts",
     "write_phantoms",
 ]
 

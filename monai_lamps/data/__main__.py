@@ -8,7 +8,8 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""``python -m monai_lamps.data``: ``index`` a folder, turn a ``list`` into a datalist, ``cache`` it, ``verify`` it."""
+"""``python -m monai_lamps.data``: ``index`` a folder, turn a ``list`` or a ``set`` into a datalist, write its
+``organs``, ``cache`` it, ``verify`` it."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from monai_lamps.data.cache.layout import DTYPES
 from monai_lamps.data.datalist import save_datalist, split_by_patient
 from monai_lamps.data.index import index_folder
 from monai_lamps.data.lists import LIST_KINDS, read_list_file
+from monai_lamps.data.organs.write import add_parser as add_organs
 from monai_lamps.data.sets.command import add_parser as add_set
 
 __all__ = ["main"]
@@ -113,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands.add_parser("list", help="turn a list file of a public data set into a MONAI datalist"))
     _add_cache(commands.add_parser("cache", help="keep the pixels of a datalist, ready-sized, for fast reading"))
     add_set(commands)
+    add_organs(commands)
     _add_verify(commands.add_parser("verify", help="read a whole cache and say what is damaged"))
     return parser
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from monai.data import Dataset
 
 from monai_lamps.data.keys import derive_seed
@@ -92,8 +93,9 @@ class RadiographDataset(Dataset):
         Load and transform one sample.
 
         Args:
-            index: ``(epoch, index)`` as `ResumableBatchSampler` yields it, or an integer index (epoch 0). A slice gives
-                a `Subset`, as in MONAI.
+            index: ``(epoch, index)`` as `ResumableBatchSampler` yields it, ``(epoch, index, lap)`` as
+                `BalancedBatchSampler` does (a sample that comes again in an epoch has another lap, and other draws), or
+                an integer index (epoch 0). A slice gives a `Subset`, as in MONAI.
 
         Returns:
             What the transform returns, with "seed" (int in [0, 2**62), keys the augmentation on the device) and "index"
@@ -106,18 +108,19 @@ class RadiographDataset(Dataset):
         """
         if isinstance(index, slice):
             return super().__getitem__(index)
-        epoch, number = (int(part) for part in index) if isinstance(index, Sequence) else (None, int(index))
+        epoch, number, lap = self._parts(index)
         if not -len(self) <= number < len(self):
             raise IndexError(f"index got {number}, expected one below {len(self)}, the number of items.")
         number %= len(self)
-        sample, used = self._load_or_substitute(epoch, number)
+        slot = number + lap * len(self)  # what the draws belong to
+        sample, used = self._load_or_substitute(epoch, number, slot)
         if not isinstance(sample, dict):
             raise TypeError(
                 f"The transform returned a {type(sample).__name__} for {self.name(used)}, expected a dictionary: "
                 "use transforms that give one sample for one item."
             )
         sample = {key: value for key, value in sample.items() if key != "epoch"}
-        return {**sample, "seed": derive_seed(self.seed, epoch or 0, number, 0) >> 1, "index": used}
+        return {**sample, "seed": derive_seed(self.seed, epoch or 0, slot, 0) >> 1, "index": used}
 
     def name(self, index: int) -> str:
         """
@@ -132,18 +135,26 @@ class RadiographDataset(Dataset):
             value = meta.get("filename_or_obj") if isinstance(meta, Mapping) else None
         return os.fspath(value) if isinstance(value, (str, os.PathLike)) and os.fspath(value) else f"<item {index}>"
 
-    def _load_or_substitute(self, epoch: int | None, number: int) -> tuple[Any, int]:
+    @staticmethod
+    def _parts(index: int | Sequence[int]) -> tuple[int | None, int, int]:
+        if not isinstance(index, Sequence):
+            return None, int(index), 0
+        epoch, number, lap = index if len(index) == 3 else (*index, 0)
+        return int(epoch), int(number), int(lap)
+
+    def _load_or_substitute(self, epoch: int | None, number: int, slot: int) -> tuple[Any, int]:
         reason: Exception | None = None
         known, epoch = {} if epoch is None else {"epoch": epoch}, epoch or 0
         for attempt in range(_ATTEMPTS + 1):
-            used = derive_seed(self.seed, epoch, number, attempt) % len(self) if attempt else number
+            used = derive_seed(self.seed, epoch, slot, attempt) % len(self) if attempt else number
             if used in self._failed:
                 continue
-            # the draws belong to the slot (epoch, number), so a substitute is not a second copy of the same view
-            self._generator.seed(derive_seed(self.seed, epoch, number) % 2**32)
+            # the draws belong to (epoch, slot), so a substitute is not a second copy of the same view
+            self._generator.seed(derive_seed(self.seed, epoch, slot) % 2**32)
             self.transform.set_random_state(state=self._generator)  # as seed=..., but making no new generator
             try:
-                return self.transform({**self.data[used], **known}), used
+                with torch.autocast("cpu", enabled=False):  # a sample does not depend on who asks for it
+                    return self.transform({**self.data[used], **known}), used
             except MemoryError:
                 raise
             except Exception as error:

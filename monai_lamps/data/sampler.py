@@ -24,7 +24,7 @@ from monai_lamps.data.keys import derive_seed
 __all__ = ["ResumableBatchSampler", "resumable_sampler"]
 
 
-class ResumableBatchSampler(Sampler[list[tuple[int, int]]]):
+class ResumableBatchSampler(Sampler[list[tuple[int, ...]]]):
     """
     Yield the batches of a whole run, from any step on, as lists of keys ``(epoch, index)``.
 
@@ -138,7 +138,7 @@ class ResumableBatchSampler(Sampler[list[tuple[int, int]]]):
         generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
         return torch.randperm(self.num_samples, generator=generator)
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
         share = self.batch_size // self.world_size
         current, order = -1, torch.empty(0)
         for step in range(self.start_step, self.total_steps):

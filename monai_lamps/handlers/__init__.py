@@ -23,6 +23,8 @@ from .early_stopping import EarlyStopping
 from .embeddings import EmbeddingWriter
 from .epoch_figures import EpochFigures
 from .evaluating import evaluating
+from .evidence_exporter import EvidenceExporter
+from .evidence_writer import EvidenceWriter
 from .exporter import EncoderExporter
 from .history import HistoryHandler
 from .late import attach_after
@@ -52,6 +54,8 @@ __all__ = [
     "EmbeddingWriter",
     "EncoderExporter",
     "EpochFigures",
+    "EvidenceExporter",
+    "EvidenceWriter",
     "HistoryHandler",
     "MaskWriter",
     "PictureHandler",

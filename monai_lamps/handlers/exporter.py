@@ -89,7 +89,10 @@ class EncoderExporter:
             "code_version": __version__,
         }
         try:
-            save_encoder(self.path, method.encoder, card)
+            self._save(method, card)
             self._written_at = engine.state.iteration
         except OSError as error:
             self.logger.error(f"the encoder could not be written to '{self.path}' ({error}); free space there.")
+
+    def _save(self, method: Any, card: Mapping[str, Any]) -> None:
+        save_encoder(self.path, method.encoder, card)

@@ -12,29 +12,42 @@
 
 from __future__ import annotations
 
+from .context_consistency_loss import ContextConsistencyLoss
 from .context_loss import ContextLoss
 from .dino_loss import DINOLoss
 from .hierarchy_loss import CompositionLoss, DecompositionLoss
+from .lesion_discrimination_loss import LesionDiscriminationLoss, discrimination_figures
 from .order_loss import PatchOrderLoss, order_accuracy, order_near_accuracy
 from .overlap_consistency import OverlapConsistencyLoss
 from .pruned_info_nce import PrunedInfoNCELoss, contrast_figures, pruned_share
+from .restoration_loss import RestorationLoss, cell_errors, chosen_mean
+from .supervised_contrastive import SupervisedContrastiveLoss, all_keys_denominator, negatives_denominator
 from .token_consistency import ReleasedTokenConsistencyLoss, TokenConsistencyLoss
 from .unit_hierarchy_loss import ReleasedUnitDecompositionLoss, UnitCompositionLoss, UnitDecompositionLoss
 
 __all__ = [
     "CompositionLoss",
+    "ContextConsistencyLoss",
     "ContextLoss",
     "DINOLoss",
     "DecompositionLoss",
+    "LesionDiscriminationLoss",
     "OverlapConsistencyLoss",
     "PatchOrderLoss",
     "PrunedInfoNCELoss",
     "ReleasedTokenConsistencyLoss",
     "ReleasedUnitDecompositionLoss",
+    "RestorationLoss",
+    "SupervisedContrastiveLoss",
     "TokenConsistencyLoss",
     "UnitCompositionLoss",
     "UnitDecompositionLoss",
+    "all_keys_denominator",
+    "cell_errors",
+    "chosen_mean",
     "contrast_figures",
+    "discrimination_figures",
+    "negatives_denominator",
     "order_accuracy",
     "order_near_accuracy",
     "pruned_share",

@@ -25,15 +25,20 @@ class DINOLoss(_Loss):
     """Cross-entropy between the teacher's centred, sharpened distribution of one view and the student's of another.
 
     DINO (arXiv 2104.14294, section 3.1); the global part of the optional fourth objective of Lamps (arXiv 2512.22872),
-    there with weight 0.1. The centre, the moving average of the teacher's logits, keeps the outputs from collapsing to
-    one prototype. The loss itself does not move it: call :meth:`update_center` after the optimizer step, so that a
-    validation pass leaves no trace.
+    there with weight 0.1; localizability of Adam-v2 (CVPR 2024) and the intra-organ objective of Coda (MICCAI 2025).
+    The centre, the moving average of the teacher's logits, keeps the outputs from collapsing to one prototype. The loss
+    itself does not move it: call :meth:`update_center` after the optimizer step, so that a validation pass leaves no
+    trace.
 
     Args:
         out_dim: K, the number of prototypes.
         student_temperature: > 0.
         teacher_temperature: > 0, below the student's to sharpen.
         center_momentum: share of the old centre that is kept, in [0, 1].
+
+    Attributes:
+        teacher_temperature: may be set at any time. DINO warms it up from 0.04 to 0.07 in 30 epochs: a method sets it
+            to what its schedule gives, so that it is no state of a run.
 
     Raises:
         ValueError: when an argument is out of range.
@@ -59,31 +64,35 @@ class DINOLoss(_Loss):
         self.center_momentum = center_momentum
         self.register_buffer("center", torch.zeros(1, out_dim))
 
-    def forward(self, student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, student_logits: torch.Tensor, teacher_logits: torch.Tensor, shared: int | None = None
+    ) -> torch.Tensor:
         """Compute the loss, in float32: the mean over all pairs of different views, and over the batch.
 
         Args:
-            student_logits: (V, B, K), float, V >= 2 views.
-            teacher_logits: (W, B, K), float, 1 <= W <= V: the teacher sees the first W of the student's views.
-                No gradient flows into them.
+            student_logits: (V, B, K), float, V >= 1 views.
+            teacher_logits: (W, B, K), float, W >= 1 views. No gradient flows into them.
+            shared: how many of the first views are the same for student and teacher, so that they are not compared. By
+                default all W of the teacher (DINO); 0 where the student sees none of them, as in Coda.
 
         Returns:
             scalar float32, >= 0.
 
         Raises:
-            ValueError: when shapes do not fit, or there is only one view.
+            ValueError: when shapes do not fit, ``shared`` is no such number, or no pair of different views is left.
         """
         require_shape(student_logits, "student_logits", "(V, B, K)", (None, None, self.out_dim))
         views, batch, _ = student_logits.shape
         require_shape(teacher_logits, "teacher_logits", "(W, B, K)", (None, batch, self.out_dim))
-        if views < 2 or not 1 <= len(teacher_logits) <= views:
+        shared = len(teacher_logits) if shared is None else shared
+        if not 0 <= shared <= min(views, len(teacher_logits)) or views * len(teacher_logits) == shared:
             raise ValueError(
-                "expected at least two student views, and as many teacher views or fewer, "
-                f"got {views} and {len(teacher_logits)}."
+                f"expected at least one pair of different views, got {views} of the student and {len(teacher_logits)} "
+                f"of the teacher with {shared} in common; pass shared=0 where the student sees other views."
             )
         teacher = ((teacher_logits.detach().float() - self.center) / self.teacher_temperature).softmax(dim=-1)
         student = (student_logits.float() / self.student_temperature).log_softmax(dim=-1)
-        pairs = [(v, w) for w in range(len(teacher)) for v in range(views) if v != w]
+        pairs = [(v, w) for w in range(len(teacher)) for v in range(views) if v != w or w >= shared]
         terms = [-(teacher[w] * student[v]).sum(dim=-1).mean() for v, w in pairs]
         return torch.stack(terms).mean()
 

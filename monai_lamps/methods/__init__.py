@@ -14,7 +14,16 @@ from __future__ import annotations
 
 from .adam import Adam
 from .adam_v2 import AdamV2
+from .coda import Coda
 from .lamps import Lamps
 from .method import Method
+from .radlas import RadLAS
 
-__all__ = ["Adam", "AdamV2", "Lamps", "Method"]
+__all__ = [
+    "Adam",
+    "AdamV2",
+    "Coda",
+    "Lamps",
+    "Method",
+    "RadLAS",
+]

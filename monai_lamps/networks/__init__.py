@@ -28,6 +28,15 @@ from .encoders import (
     register_backbone,
     register_encoder,
 )
+from .evidence_network import (
+    Evidence,
+    EvidenceNetwork,
+    build_evidence_network,
+    cell_means,
+    contrast_percentile,
+    gather_clue,
+    paint_cells,
+)
 from .gather_ranks import gather_ranks
 from .heads import Composer, Decomposer, OrderHead, ProjectionHead
 from .memory_queue import MemoryQueue
@@ -35,6 +44,7 @@ from .position import sincos_position_code
 from .segmenters import EncoderUNet, UPerNet, build_segmenter, build_swin_unetr, register_segmenter, segmenter_names
 from .shuffled_batch import shuffle_ranks
 from .teacher import EMATeacher
+from .token_decoder import TokenDecoder
 
 __all__ = [
     "Composer",
@@ -46,21 +56,29 @@ __all__ = [
     "EMATeacher",
     "Encoder",
     "EncoderUNet",
+    "Evidence",
+    "EvidenceNetwork",
     "FlexibleUNetEncoder",
     "MemoryQueue",
     "OrderHead",
     "ProjectionHead",
     "ResNetEncoder",
     "SwinEncoder",
+    "TokenDecoder",
     "UPerNet",
     "build_encoder",
+    "build_evidence_network",
     "build_segmenter",
     "build_swin_unetr",
+    "cell_means",
     "compile_networks",
+    "contrast_percentile",
     "encoder_levels",
     "encoder_names",
     "fill_context",
+    "gather_clue",
     "gather_ranks",
+    "paint_cells",
     "register_backbone",
     "register_encoder",
     "register_segmenter",

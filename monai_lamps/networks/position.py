@@ -19,7 +19,9 @@ import torch
 __all__ = ["sincos_position_code"]
 
 
-def sincos_position_code(dim: int, grid: Sequence[int], *, class_token: bool = False) -> torch.Tensor:
+def sincos_position_code(
+    dim: int, grid: Sequence[int], *, class_token: bool = False, span: Sequence[int] | None = None
+) -> torch.Tensor:
     """Fixed position code of the cells of a grid, as MAE and the context decoder of Lamps use it.
 
     The channels are split evenly over the axes, the last axis first: in 2-D the first half codes the column and the
@@ -32,21 +34,27 @@ def sincos_position_code(dim: int, grid: Sequence[int], *, class_token: bool = F
         dim: D, at least twice the number of axes.
         grid: cells along each spatial axis.
         class_token: put a row of zeros in front, for a class token.
+        span: cells along each axis of the grid that the code is made for, where it is another one; the centres of the
+            cells then lie at fractions ``(j + 1/2) span / grid - 1/2``, so that both grids cover the same image.
 
     Returns:
         code (1, N, D) or (1, 1 + N, D), float32 in [-1, 1], cells in row-major order.
 
     Raises:
-        ValueError: when ``dim`` is too small, or the grid is empty.
+        ValueError: when ``dim`` is too small, the grid is empty, or ``span`` does not fit it.
     """
     axes = len(grid)
     if axes < 1 or min(grid) < 1:
         raise ValueError(f"grid must have at least one cell along every axis, got {tuple(grid)}.")
     if dim < 2 * axes:
         raise ValueError(f"dim must be at least {2 * axes} for a grid of {axes} axes, got {dim}.")
+    span = grid if span is None else span
+    if len(span) != axes or min(span) < 1:
+        raise ValueError(f"span must have at least one cell along each of {axes} axes, got {tuple(span)}.")
     bands = dim // (2 * axes)
     omega = 10000.0 ** (-torch.arange(bands, dtype=torch.float64) / bands)
-    places = torch.meshgrid(*(torch.arange(size, dtype=torch.float64) for size in grid), indexing="ij")
+    lines = [(torch.arange(size, dtype=torch.float64) + 0.5) * (own / size) - 0.5 for size, own in zip(grid, span)]
+    places = torch.meshgrid(*lines, indexing="ij")
     parts = []
     for place in reversed(places):
         angle = place.reshape(-1, 1) * omega  # [N, K]

@@ -16,6 +16,7 @@ from .densities import draw_densities
 from .intervals import draw_intervals
 from .matches import as_picture, draw_matches
 from .page import Section, page
+from .side_by_side import side_by_side
 from .table import Entry, csv_table, entry_text, markdown_table
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "entry_text",
     "markdown_table",
     "page",
+    "side_by_side",
 ]

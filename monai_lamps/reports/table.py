@@ -72,16 +72,17 @@ def markdown_table(table: Table, better: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def csv_table(table: Table, better: Mapping[str, str]) -> str:
+def csv_table(table: Table, better: Mapping[str, str], column: str = "encoder") -> str:
     """A row for each figure and encoder, with all six numbers; empty where there is none.
 
     Args:
         table: the entries.
         better: for each figure ``more``, ``less`` or an empty text.
+        column: what is compared, the heading of the names.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["figure", "better", "encoder", *asdict(Entry())])
+    writer.writerow(["figure", "better", column, *asdict(Entry())])
     for figure, entries in table.items():
         for name, entry in entries.items():
             writer.writerow([figure, better.get(figure, ""), name, *asdict(entry).values()])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .classification import Classification
 from .crops_inferer import CropsInferer
+from .evidence_classifier import EvidenceClassifier
 from .knn_classification import KnnClassification
 from .knn_classifier import KnnClassifier, knn_votes
 from .label_kinds import LabelKind, MultiClass, MultiLabel
@@ -24,6 +25,7 @@ from .task import Task
 __all__ = [
     "Classification",
     "CropsInferer",
+    "EvidenceClassifier",
     "KnnClassification",
     "KnnClassifier",
     "LabelKind",

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["best_median_worst", "captioned", "outline", "overlay", "plain_text", "row_of"]
+__all__ = ["best_median_worst", "captioned", "glowing", "outline", "overlay", "plain_text", "row_of"]
 
 _CAPTION = 14  # px, the height of Pillow's own font and a margin
 
@@ -46,6 +46,21 @@ def overlay(image: Tensor, truth: Tensor, answer: Tensor) -> Tensor:
     rgb = torch.stack([grey, grey, grey])
     colour = torch.stack([red, green, torch.zeros_like(red)]).to(rgb)
     return torch.where(drawn, colour, rgb)
+
+
+def glowing(image: Tensor, strength: Tensor) -> Tensor:
+    """A map laid over an image: red where it is middling, yellow and denser where it is strong.
+
+    Args:
+        image: (1, H, W), float in [0, 1].
+        strength: (1, H, W), float in [0, 1]; 0 leaves the image as it is.
+
+    Returns:
+        (3, H, W), float in [0, 1], on the CPU.
+    """
+    grey, strong = (part.detach().float().clamp(0, 1).cpu() for part in (image, strength))
+    colour = torch.cat([torch.ones_like(strong), strong.square(), torch.zeros_like(strong)])
+    return torch.lerp(grey.expand(3, -1, -1), colour, 0.7 * strong)
 
 
 def outline(mask: Tensor, width: int = 1) -> Tensor:

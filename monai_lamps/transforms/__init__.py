@@ -22,6 +22,7 @@ from .anatomy_decompose import (
     anatomy_hierarchy,
     decomposition_boxes,
 )
+from .body_region import body_region, lucent_part
 from .cells import crop_cells, grid_of, join_cells, split_cells
 from .context import (
     RandContextWindow,
@@ -32,6 +33,7 @@ from .context import (
     window_mask,
 )
 from .decomposition import Decompose, DecomposeD, Decomposed, DecomposeDict, decompose, recompose
+from .fractal_noise import fractal_noise
 from .grid_region import (
     GridRegion,
     GridRegionD,
@@ -44,9 +46,14 @@ from .grid_region import (
 )
 from .keyed_random import keyed_uniform
 from .known_warp import KnownWarp, RandKnownWarp, RandKnownWarpD, RandKnownWarpd, RandKnownWarpDict
+from .lesion_shape import LesionShape
+from .lesion_textures import ForeignTexture, LesionSite, LesionTexture, NoiseTexture, SelfTexture, SmoothOpacity
+from .lesion_truth import RandLesionTruthD, RandLesionTruthd, RandLesionTruthDict
+from .load_boxes import LoadBoxes, LoadBoxesD, LoadBoxesd, LoadBoxesDict
 from .load_labels import LoadLabels, LoadLabelsD, LoadLabelsd, LoadLabelsDict
 from .load_radiograph import LoadRadiograph, LoadRadiographD, LoadRadiographd, LoadRadiographDict
 from .load_structures import LoadStructures, LoadStructuresD, LoadStructuresd, LoadStructuresDict
+from .multi_crop import RandMultiCrop, RandMultiCropD, RandMultiCropd, RandMultiCropDict
 from .nested_crops import (
     RandNestedCrops,
     RandNestedCropsD,
@@ -84,6 +91,14 @@ from .resized_crop import (
     RandResizedCropd,
     RandResizedCropDict,
 )
+from .synthetic_lesion import (
+    LesionedImage,
+    LesionPlan,
+    RandSyntheticLesion,
+    RandSyntheticLesionD,
+    RandSyntheticLesiond,
+    RandSyntheticLesionDict,
+)
 from .views import RandGridViews, RandGridViewsD, RandGridViewsd, RandGridViewsDict, grid_views, overlap_index
 
 __all__ = [
@@ -96,11 +111,21 @@ __all__ = [
     "DecomposeD",
     "DecomposeDict",
     "Decomposed",
+    "ForeignTexture",
     "GridRegion",
     "GridRegionD",
     "GridRegionDict",
     "GridRegiond",
     "KnownWarp",
+    "LesionPlan",
+    "LesionShape",
+    "LesionSite",
+    "LesionTexture",
+    "LesionedImage",
+    "LoadBoxes",
+    "LoadBoxesD",
+    "LoadBoxesDict",
+    "LoadBoxesd",
     "LoadLabels",
     "LoadLabelsD",
     "LoadLabelsDict",
@@ -113,6 +138,7 @@ __all__ = [
     "LoadStructuresD",
     "LoadStructuresDict",
     "LoadStructuresd",
+    "NoiseTexture",
     "PhotometricAugment",
     "RandAnatomyDecompose",
     "RandAnatomyDecomposeD",
@@ -134,6 +160,13 @@ __all__ = [
     "RandKnownWarpD",
     "RandKnownWarpDict",
     "RandKnownWarpd",
+    "RandMultiCrop",
+    "RandMultiCropD",
+    "RandMultiCropDict",
+    "RandMultiCropd",
+    "RandLesionTruthD",
+    "RandLesionTruthDict",
+    "RandLesionTruthd",
     "RandNestedCrops",
     "RandNestedCropsD",
     "RandNestedCropsDict",
@@ -154,17 +187,26 @@ __all__ = [
     "RandResizedCropD",
     "RandResizedCropDict",
     "RandResizedCropd",
+    "RandSyntheticLesion",
+    "RandSyntheticLesionD",
+    "RandSyntheticLesionDict",
+    "RandSyntheticLesiond",
     "Reseeded",
+    "SelfTexture",
+    "SmoothOpacity",
     "anatomy_hierarchy",
+    "body_region",
     "context_window",
     "crop_cells",
     "decompose",
     "decomposition_boxes",
+    "fractal_noise",
     "grid_of",
     "grid_views",
     "inverse_permutation",
     "join_cells",
     "keyed_uniform",
+    "lucent_part",
     "nested_boxes",
     "nested_crops",
     "nested_scales",

@@ -19,7 +19,7 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from monai_lamps.bundle import annotated_phantoms
+from monai_lamps.bundle import annotated_phantoms, body_part_datalist
 from monai_lamps.data import write_phantoms
 
 #: a whole training in seconds: 32 px views of 4 x 4 cells, a residual network of width 4
@@ -58,7 +58,45 @@ TINY_ADAM: dict[str, Any] = {
 }
 
 
+#: a whole training of RadLAS in seconds: images of 32 px, the same residual network, a decoder of one block
+TINY_RADLAS: dict[str, Any] = {
+    "encoder": "resnet18",
+    "encoder_args": {"stride": 8, "base_channels": 4, "norm": ["group", {"num_groups": 2}]},
+    "view_cells": 4,
+    "decoder_width": 16,
+    "decoder_depth": 1,
+    "decoder_heads": 2,
+    "epochs": 2,
+    "batch_size": 4,
+    "num_workers": 0,
+    "warmup_epochs": 0,
+    "log_interval": 2,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
 #: a whole fine-tuning in a second: images of 32 px, the same residual network
+TINY_CODA: dict[str, Any] = {
+    "encoder": "resnet18",
+    "encoder_args": {"stride": 8, "base_channels": 4, "norm": ["group", {"num_groups": 2}]},
+    "view_cells": 4,
+    "local_cells": 2,
+    "local_views": 2,
+    "images_per_organ": 2,
+    "prototypes": 16,
+    "method#hidden": 16,
+    "temperature_epochs": 1,
+    "epochs": 2,
+    "batch_size": 4,
+    "num_workers": 0,
+    "warmup_epochs": 0,
+    "log_interval": 2,
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
 TINY_TASK: dict[str, Any] = {
     "architecture": "resnet18",
     "architecture_args": {"stride": 8, "base_channels": 4},
@@ -156,6 +194,68 @@ def trained_adam(
     """The output folder of one finished tiny training of Adam."""
     out = tmp_path_factory.mktemp("trained_adam")
     run_adam(dataset_dir=phantoms, output_dir=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def coda_bundle(root: Path) -> Path:
+    """The bundle of Coda."""
+    return root / "bundles" / "coda_pretraining"
+
+
+@pytest.fixture(scope="session")
+def body_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The datalist of 8 small radiographs each of three body parts, of which 6 are for training."""
+    return body_part_datalist(tmp_path_factory.mktemp("parts"), 8, 48, parts=("chest", "hand", "knee"), validation=0.25)
+
+
+@pytest.fixture(scope="session")
+def coda_workflow(coda_bundle: Path) -> Callable[..., ConfigWorkflow]:
+    """Make workflows of the bundle of Coda."""
+    return _workflows(coda_bundle, TINY_CODA)
+
+
+@pytest.fixture(scope="session")
+def run_coda(coda_workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
+    """Run the bundle of Coda."""
+    return _runs(coda_workflow)
+
+
+@pytest.fixture(scope="session")
+def trained_coda(
+    run_coda: Callable[..., ConfigWorkflow], body_parts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The output folder of one finished tiny training of Coda."""
+    out = tmp_path_factory.mktemp("trained_coda")
+    run_coda(datalist=body_parts, output_dir=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def radlas_bundle(root: Path) -> Path:
+    """The bundle of RadLAS."""
+    return root / "bundles" / "radlas_pretraining"
+
+
+@pytest.fixture(scope="session")
+def radlas_workflow(radlas_bundle: Path) -> Callable[..., ConfigWorkflow]:
+    """Make workflows of the bundle of RadLAS."""
+    return _workflows(radlas_bundle, TINY_RADLAS)
+
+
+@pytest.fixture(scope="session")
+def run_radlas(radlas_workflow: Callable[..., ConfigWorkflow]) -> Callable[..., ConfigWorkflow]:
+    """Run the bundle of RadLAS."""
+    return _runs(radlas_workflow)
+
+
+@pytest.fixture(scope="session")
+def trained_radlas(
+    run_radlas: Callable[..., ConfigWorkflow], phantoms: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The output folder of one finished tiny training of RadLAS."""
+    out = tmp_path_factory.mktemp("trained_radlas")
+    run_radlas(dataset_dir=phantoms, output_dir=out)
     return out
 
 

@@ -22,7 +22,7 @@ import torch
 from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
 from torch import nn
 
-from monai_lamps.bundle import judged_encoders, reference_encoder
+from monai_lamps.bundle import body_part_datalist, judged_encoders, reference_encoder
 from monai_lamps.checkpoints import save_encoder
 from monai_lamps.networks import build_encoder
 
@@ -51,10 +51,10 @@ TINY: dict[str, Any] = {
 }
 
 
-def _encoder_file(path: Path) -> Path:
+def _encoder_file(path: Path, base_channels: int = 4) -> Path:
     torch.manual_seed(3)
     card = {"image_size": [32, 32], "normalization": {"mean": 0.4, "std": 0.2}, "method": "test", "epochs": 7}
-    return save_encoder(path, build_encoder("resnet18", stride=8, base_channels=4), card)
+    return save_encoder(path, build_encoder("resnet18", stride=8, base_channels=base_channels), card)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_an_evaluation_leaves_everything_that_is_promised(judged: Path) -> None:
     report = json.loads((judged / "metrics.json").read_text())
     assert {figure.split("/")[0] for figure in report["figures"]} == PROPERTIES
     assert (report["images"], report["patients"], report["reference"]) == (12, 12, "random")
-    assert set(report["not judged"]) == {"decomposability"}
+    assert set(report["not judged"]) == {"decomposability", "organs"}  # all are of the chest
     assert report["encoders"]["file"]["epochs"] == 7
     assert report["encoders"]["random"] == {"encoder": "none", "architecture": "resnet18"}
     assert report["encoders"]["pixels"] == {"encoder": "PixelUnshuffle"}
@@ -131,6 +131,55 @@ def test_quickstart_runs_on_built_in_data(run_task: Run, tmp_path: Path) -> None
     assert {figure.split("/")[0] for figure in report["figures"]} == PROPERTIES
 
 
+@pytest.fixture(scope="module")
+def body_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The datalist of five small radiographs of every drawn body part."""
+    return body_part_datalist(tmp_path_factory.mktemp("body_parts"), 5, 32)
+
+
+def test_organs_are_judged_where_the_datalist_names_them(evaluate: Run, body_parts: Path, tmp_path: Path) -> None:
+    encoders = {"pixels": {"_target_": "torch.nn.PixelUnshuffle", "downscale_factor": 8}}
+    organs = [{"_target_": "monai_lamps.engines.anatomy.OrganProbe", "unseen": "@unseen"}]
+    shared = {"datalist": body_parts, "encoders": encoders, "landmarks": "none", "probes": organs, "unseen": ["hand"]}
+    evaluate(output_dir=tmp_path / "all", images=0, **shared)
+    evaluate(output_dir=tmp_path / "few", images=12, **shared)
+    everything, few = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("all", "few"))
+    assert few["images"] == 12 < everything["images"]
+    for report in (everything, few):
+        assert {"organs/map", "organs/silhouette", "organs/unseen_knn_accuracy"} <= set(report["figures"])
+        assert report["unseen"] == ["hand"]
+    named = {figure for figure in everything["figures"] if figure.startswith("organs/knn_accuracy/")}
+    assert named == {figure for figure in few["figures"] if figure.startswith("organs/knn_accuracy/")}  # none is lost
+    assert (tmp_path / "all" / "pictures" / "organs_pixels_organs_PCA.png").is_file()
+
+
+def test_organs_may_stand_in_the_names_of_folders(evaluate: Run, body_parts: Path, tmp_path: Path) -> None:
+    encoders = {"pixels": {"_target_": "torch.nn.PixelUnshuffle", "downscale_factor": 8}}
+    content = json.loads(body_parts.read_text())
+    bare = [{"image": str(body_parts.parent / item["image"])} for item in content["training"]]
+    datalist = tmp_path / "bare.json"
+    datalist.write_text(json.dumps({"training": bare}))
+    organs = [{"_target_": "monai_lamps.engines.anatomy.OrganProbe"}]
+    evaluate(
+        output_dir=tmp_path / "out", datalist=datalist, encoders=encoders, landmarks="none", organs="folder",
+        probes=organs,
+    )  # fmt: skip
+    assert "organs/map" in json.loads((tmp_path / "out" / "metrics.json").read_text())["figures"]
+
+
+def test_quickstart_of_organs_runs_on_built_in_data(run_task: Run, tmp_path: Path) -> None:
+    drawn = json.loads((CONFIGS / "quickstart_organs.json").read_text())["datalist"]
+    tiny = {key: TINY[key] for key in ("section", "image_size", "patch_size", "bootstrap_draws")}
+    run_task(
+        "anatomy_evaluation", "evaluate.json", "quickstart_organs.json", kind="infer", output_dir=tmp_path,
+        datalist=drawn, per_part=4, phantom_size=32, encoders={"random": "none"},
+        architecture_args={"stride": 8, "base_channels": 4}, **tiny,
+    )  # fmt: skip
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert {figure.split("/")[0] for figure in report["figures"]} == {"organs"}
+    assert not report["not judged"]
+
+
 def test_radiographs_without_annotations_are_judged_as_far_as_they_go(
     evaluate: Run, phantoms: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +197,7 @@ def test_radiographs_without_annotations_are_judged_as_far_as_they_go(
         "landmark transfer",
         "locality",
         "mask transfer",
+        "organs",
         "registration",
     }
     assert "broken.png" in next((tmp_path / "out").rglob("rejected.csv")).read_text()
@@ -169,10 +219,13 @@ def test_a_broken_radiograph_of_a_datalist_is_set_aside(evaluate: Run, labelled:
     [
         ({"encoders": {}}, "no encoder to judge: give --encoders"),
         ({"encoders": {"a": "nowhere.pt"}}, "nowhere.pt"),
+        ({"encoders": {"a": "none:b"}}, "encoder 'a' got 'none:b', expected 'none:' and one of the files []"),
         ({"encoders": {"a": 3}}, "encoder 'a' got 3, expected a file, 'none' for random weights, or a callable"),
         ({"patch_size": 20}, "patch_size got 20, expected a multiple of the cell of 8 px of encoder 'a', such as 16"),
         ({"image_size": 36}, "image_size got 36, expected a multiple of the encoder's cell of 8 px"),
         ({"structures": ["hart"]}, "structures got 'hart', which no radiograph has"),
+        ({"unseen": ["jaw"]}, "unseen got 'jaw', an organ that no radiograph shows; they show none"),
+        ({"organs": "header"}, "organs got 'header', expected one of column, folder, dicom"),
         ({"reference": "b"}, "reference got 'b', expected one of the encoders a"),
         ({"imagez": 3}, "unknown override 'imagez': did you mean '--images'"),
         ({"datalist": ""}, "no data: give --dataset_dir"),
@@ -194,6 +247,14 @@ def test_the_floor_has_the_architecture_of_the_first_file_and_its_normalisation(
     assert (floor.network.mean, floor.network.std) == (0.4, 0.2)
     weights = [subject.network.encoder.resnet.conv1.weight for subject in (ours, floor)]
     assert not torch.equal(*weights)
+
+
+def test_a_floor_may_be_that_of_another_file(tmp_path: Path) -> None:
+    first, second = _encoder_file(tmp_path / "a.pt"), _encoder_file(tmp_path / "b.pt", base_channels=6)
+    subjects = judged_encoders({"a": first, "b": second, "floor": "none", "floor of b": "none:b"}, 32, 16)
+    a, b, floor, floor_of_b = (subject.network.encoder.config for subject in subjects)
+    assert (floor, floor_of_b) == (a, b)
+    assert a != b
 
 
 def test_a_decomposer_of_ones_own_is_used() -> None:

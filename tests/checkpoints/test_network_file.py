@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from monai_lamps.checkpoints import build_network, load_network, read_network_card, save_network_card
-from monai_lamps.networks import build_encoder
+from monai_lamps.networks import build_encoder, build_evidence_network
 
 CARD: dict[str, Any] = {
     "task": "segmentation",
@@ -29,6 +29,12 @@ CARD: dict[str, Any] = {
     "normalization": {"mean": 0.5, "std": 0.25},
 }
 CLASSIFIER = {**CARD, "network": {"kind": "linear_classifier", "classes": 2, "dropout": 0.1}}
+EVIDENCE = {
+    "encoder": CARD["encoder"],
+    "decoder": {"dim": 32, "cell": 8, "width": 16, "depth": 1, "num_heads": 2},
+    "sigma": 1.0,
+}
+DIAGNOSIS = {**CARD, "network": {"kind": "evidence_classifier", "classes": 2, "source": "both", "evidence": EVIDENCE}}
 
 
 def _write(folder: Path, card: dict[str, Any] = CARD) -> Path:
@@ -38,7 +44,7 @@ def _write(folder: Path, card: dict[str, Any] = CARD) -> Path:
     return folder / "best.pt"
 
 
-@pytest.mark.parametrize(("card", "shape"), [(CARD, (1, 2, 32, 32)), (CLASSIFIER, (1, 2))])
+@pytest.mark.parametrize(("card", "shape"), [(CARD, (1, 2, 32, 32)), (CLASSIFIER, (1, 2)), (DIAGNOSIS, (1, 2))])
 def test_a_network_comes_back_as_it_was(tmp_path: Path, card: dict[str, Any], shape: tuple[int, ...]) -> None:
     path = _write(tmp_path, card)
     images = torch.rand(1, 1, 32, 32)
@@ -57,9 +63,11 @@ def test_the_card_is_found_by_its_folder_its_name_and_its_weights(tmp_path: Path
     )
 
 
-def test_a_given_encoder_becomes_the_networks() -> None:
+def test_what_is_given_becomes_a_part_of_the_network() -> None:
     encoder = build_encoder(**CARD["encoder"])
     assert build_network(CARD, encoder).encoder is encoder
+    evidence = build_evidence_network(EVIDENCE)
+    assert build_network(DIAGNOSIS, evidence).grounding is evidence
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
@@ -83,9 +91,11 @@ def test_damaged_cards_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": {"kind": "detector"}}, "kind 'detector', expected one of \\['linear_classifier', 'segmenter'\\]"),
+        ({"network": {"kind": "detector"}}, "kind 'detector', expected one of \\['evidence_classifier', 'linear"),
         ({"network": {"kind": "segmenter", "name": "vnet", "out_channels": 1}}, "unknown segmenter 'vnet'"),
         ({"network": {"kind": "linear_classifier", "classes": 2, "depth": 3}}, "can build: .*depth"),
+        ({"network": {"kind": "evidence_classifier", "classes": 2}}, "can build: .*built around an EvidenceNetwork"),
+        ({"network": {**DIAGNOSIS["network"], "evidence": {}}}, "describes no evidence network"),
         ({"encoder": {"name": "resnet19"}}, "unknown encoder 'resnet19'"),
     ],
 )

@@ -53,6 +53,28 @@ def test_the_command_makes_and_prints_the_table(
         assert (out / name).is_file()
 
 
+def test_several_plans_are_one_command_and_a_folder_each(
+    plan_file: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = plan_file(shots=[1], seeds=2)
+    second = str(tmp_path / "other.json")
+    Path(second).write_text(Path(first).read_text().replace('"lamps"', '"adam"'))
+    command = [first, second, "--out", str(tmp_path / "out"), "--set", "common.steps=1"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("plan plan\n") < printed.index("plan other\n") < printed.index("| lamps - random |")
+    assert "adam" in (tmp_path / "out" / "other" / "table.md").read_text()
+    for name in ("plan", "other"):
+        assert "4 of 4 runs finished" in (tmp_path / "out" / name / "table.md").read_text()
+    assert main([*command, "--workers", "2"]) == 0
+    assert main([*command, "--only", "encoder=random", "--table-only"]) == 0
+    assert main([first, second, "--out", str(tmp_path / "new"), "--table-only"]) == 1
+    capsys.readouterr()
+    assert main([first, str(tmp_path / "elsewhere" / "plan.json"), "--out", str(tmp_path / "out")]) == 2
+    assert "plans got" in (error := capsys.readouterr().err)
+    assert "which need different names, since folders have these" in error
+
+
 def test_the_status_tells_failed_runs(
     plan_file: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

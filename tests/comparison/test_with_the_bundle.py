@@ -111,10 +111,22 @@ def test_an_interrupted_comparison_goes_on_to_the_same_figures(
     assert {title: whole[title] for title in again} == again
 
 
-def test_the_plan_of_the_protocol_is_sound(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PLANS = sorted((Path(__file__).resolve().parents[2] / "comparisons").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_the_plans_that_come_along_are_sound(path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
-    for path in sorted((root / "comparisons").glob("*.json")):
-        plan: Plan = read_plan(path)
-        assert plan.epoch in EPOCHS
-        assert narrowed(plan, ["shots=1"]).amounts[0].value == 1
-        assert plan.test == "paired_t"
+    plan: Plan = read_plan(path)
+    assert plan.epoch in EPOCHS
+    least = plan.amounts[0]
+    assert narrowed(plan, [f"{least.id}={least.value:g}"]).amounts == (least,)
+    assert plan.test == "paired_t"
+
+
+@pytest.mark.parametrize("kind", ["few_shot", "ablation"])
+def test_the_plans_of_coda_differ_in_the_task_alone(kind: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    first, second = (read_plan(root / "comparisons" / f"coda_{kind}_{task}.json") for task in ("tb", "jsrt"))
+    assert first.encoders == second.encoders
+    assert (first.baseline, first.amounts, first.seeds) == (second.baseline, second.amounts, second.seeds)

@@ -78,6 +78,18 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index() -> None:
     )
 
 
+def test_a_lap_gives_a_sample_other_draws_and_the_first_lap_those_without_one() -> None:
+    dataset = RadiographDataset(arrays(), [RandomShift()], seed=5)
+    keys = [(epoch, index, lap) for epoch in range(2) for index in range(6) for lap in range(3)]
+    samples = {key: dataset[key] for key in keys}
+    assert all(samples[key]["index"] == key[1] for key in keys)
+    assert len({sample["seed"] for sample in samples.values()}) == len(keys)
+    assert len({round(float(samples[key]["image"].flat[0]) - key[1], 5) for key in keys}) == len(keys)
+    for epoch, index in ((0, 2), (1, 5)):
+        assert samples[epoch, index, 0]["seed"] == dataset[epoch, index]["seed"]
+        assert np.array_equal(samples[epoch, index, 0]["image"], dataset[epoch, index]["image"])
+
+
 def test_seed_and_index_are_added_and_the_item_is_left_alone() -> None:
     data = arrays()
     sample = RadiographDataset(data, RandGaussianNoised("image", prob=1.0))[(3, 2)]

@@ -21,6 +21,8 @@ DOCUMENTS = [
     "README.md",
     "bundles/lamps_pretraining/docs/README.md",
     "bundles/adam_pretraining/docs/README.md",
+    "bundles/coda_pretraining/docs/README.md",
+    "bundles/radlas_pretraining/docs/README.md",
     "bundles/anatomy_evaluation/docs/README.md",
     "bundles/radiograph_segmentation/docs/README.md",
     "bundles/radiograph_classification/docs/README.md",

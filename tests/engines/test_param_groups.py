@@ -64,6 +64,7 @@ ENCODERS = {
     "swin_tiny": {"embed_dim": 8, "depths": [1, 1, 2], "num_heads": [1, 1, 1], "window_size": 2},
     "resnet18": {"base_channels": 2},
     "convnext_tiny": {"embed_dim": 4, "depths": [1, 2, 1]},
+    "vit_tiny": {"embed_dim": 8, "depth": 2, "num_heads": 2, "patch_size": 4},
 }
 
 

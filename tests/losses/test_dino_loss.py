@@ -20,11 +20,11 @@ import torch.multiprocessing as mp
 from monai_lamps.losses import DINOLoss
 
 
-def reference(student: torch.Tensor, teacher: torch.Tensor, center: torch.Tensor) -> torch.Tensor:
+def reference(student: torch.Tensor, teacher: torch.Tensor, center: torch.Tensor, shared: int) -> torch.Tensor:
     terms = []
     for w in range(len(teacher)):
         for v in range(len(student)):
-            if v != w:
+            if v != w or w >= shared:
                 target = ((teacher[w] - center) / 0.04).exp()
                 target = target / target.sum(-1, keepdim=True)
                 scores = student[v] / 0.1
@@ -33,14 +33,20 @@ def reference(student: torch.Tensor, teacher: torch.Tensor, center: torch.Tensor
     return sum(terms) / len(terms)
 
 
-@pytest.mark.parametrize(("views", "teacher_views"), [(2, 2), (4, 2), (2, 1)])
-def test_value_and_gradient_are_those_of_the_plain_cross_entropy(views: int, teacher_views: int) -> None:
+@pytest.mark.parametrize(
+    ("views", "teacher_views", "shared"),
+    [(2, 2, None), (4, 2, None), (2, 1, None), (4, 2, 2), (4, 1, 0), (1, 1, 0), (2, 3, 0), (3, 2, 1), (1, 2, 1)],
+)
+def test_value_and_gradient_are_those_of_the_plain_cross_entropy(
+    views: int, teacher_views: int, shared: int | None
+) -> None:
     torch.manual_seed(0)
     loss = DINOLoss(6)
     loss.center.copy_(0.1 * torch.randn(1, 6))
     logits, teacher = torch.rand(views, 3, 6), torch.rand(teacher_views, 3, 6, requires_grad=True)
     ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
-    value, expected = loss(ours, teacher), reference(theirs, teacher.detach(), loss.center)
+    value = loss(ours, teacher, shared)
+    expected = reference(theirs, teacher.detach(), loss.center, teacher_views if shared is None else shared)
     torch.testing.assert_close(value, expected)
     value.backward()
     expected.backward()
@@ -52,6 +58,23 @@ def test_a_view_is_never_compared_with_itself() -> None:
     loss = DINOLoss(4)
     teacher = torch.stack([torch.eye(4)[:1], torch.eye(4)[1:2]])
     assert loss(teacher.flip(0), teacher) < 0.01 < 5 < loss(teacher, teacher)
+
+
+def test_views_that_only_the_teacher_sees_are_compared_with_all_of_the_student() -> None:
+    torch.manual_seed(0)
+    loss, student, teacher = DINOLoss(5), torch.randn(3, 2, 5), torch.randn(1, 2, 5)
+    assert torch.equal(loss(student, teacher, shared=0), loss(torch.cat([teacher, student]), teacher))
+    assert not torch.equal(loss(student, teacher, shared=0), loss(student, teacher))
+
+
+def test_the_teachers_temperature_may_be_moved_during_a_run() -> None:
+    torch.manual_seed(0)
+    student, teacher, loss = torch.randn(2, 3, 4), torch.randn(2, 3, 4), DINOLoss(4)
+    before = loss(student, teacher)
+    loss.teacher_temperature = 0.07
+    assert torch.equal(loss(student, teacher), DINOLoss(4, teacher_temperature=0.07)(student, teacher))
+    assert not torch.equal(loss(student, teacher), before)
+    assert list(loss.state_dict()) == ["center"]
 
 
 def test_the_centre_moves_only_when_told_and_is_saved() -> None:
@@ -98,13 +121,20 @@ def test_bfloat16_logits_are_computed_in_float32() -> None:
         ((3, 4), (3, 4), r"student_logits \(V, B, K\) of shape \(\*, \*, 4\), got \(3, 4\)"),
         ((2, 3, 5), (2, 3, 4), r"student_logits .*\(\*, \*, 4\), got \(2, 3, 5\)"),
         ((2, 3, 4), (2, 2, 4), r"teacher_logits \(W, B, K\) of shape \(\*, 3, 4\), got \(2, 2, 4\)"),
-        ((1, 3, 4), (1, 3, 4), "at least two student views, .*got 1 and 1"),
-        ((2, 3, 4), (3, 3, 4), "got 2 and 3"),
+        ((1, 3, 4), (1, 3, 4), "at least one pair of different views, got 1 of the student and 1 of .* 1 in common"),
+        ((2, 3, 4), (3, 3, 4), "got 2 of the student and 3 of the teacher with 3 in common; pass shared=0"),
+        ((0, 3, 4), (0, 3, 4), "got 0 of the student and 0 of the teacher"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(student: tuple, teacher: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DINOLoss(4)(torch.zeros(student), torch.zeros(teacher))
+
+
+@pytest.mark.parametrize("shared", [-1, 3])
+def test_an_impossible_number_of_shared_views_is_refused(shared: int) -> None:
+    with pytest.raises(ValueError, match=f"got 2 of the student and 3 of the teacher with {shared} in common"):
+        DINOLoss(4)(torch.zeros(2, 3, 4), torch.zeros(3, 3, 4), shared)
 
 
 def test_other_wrong_arguments_are_refused() -> None:

@@ -54,6 +54,20 @@ def test_every_cell_has_its_own_code() -> None:
     assert torch.cdist(code, code).add(torch.eye(64)).min() > 0.1
 
 
+def test_a_grid_of_another_size_spans_the_same_image() -> None:
+    code = sincos_position_code(8, (4, 6), span=(4, 3))
+    place = torch.tensor([(column + 0.5) / 2 - 0.5 for column in range(6)])  # three cells, cut in halves
+    torch.testing.assert_close(code[0, :6, 0], place.sin())
+    torch.testing.assert_close(code[0, ::6, 4], torch.arange(4.0).sin())  # the rows are as they were
+    assert torch.equal(sincos_position_code(8, (3, 5), span=(3, 5)), sincos_position_code(8, (3, 5)))
+
+
+@pytest.mark.parametrize("span", [(2,), (2, 0)])
+def test_a_span_that_does_not_fit_the_grid_is_refused(span: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"span must have at least one cell along each of 2 axes, got \(2,"):
+        sincos_position_code(8, (2, 2), span=span)
+
+
 @pytest.mark.parametrize(
     ("dim", "grid", "message"),
     [

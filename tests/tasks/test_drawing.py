@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from monai_lamps.tasks.curves import draw_curves
-from monai_lamps.tasks.overlay import best_median_worst, captioned, outline, overlay, row_of
+from monai_lamps.tasks.overlay import best_median_worst, captioned, glowing, outline, overlay, row_of
 
 NAN = float("nan")
 
@@ -34,6 +34,14 @@ def test_of_a_volume_the_central_slice_is_drawn() -> None:
     image = torch.linspace(0, 1, 4)[:, None, None].expand(1, 4, 6, 6)
     nothing = torch.zeros(4, 6, 6, dtype=torch.bool)
     assert torch.allclose(overlay(image, nothing, nothing), torch.full((3, 6, 6), 2 / 3))
+
+
+def test_a_map_glows_where_it_is_strong_and_leaves_the_image_elsewhere() -> None:
+    image, strength = torch.full((1, 1, 3), 0.5), torch.tensor([[[0.0, 0.5, 1.0]]])
+    none, middling, strong = glowing(image, strength)[:, 0].T.tolist()
+    assert none == [0.5, 0.5, 0.5]
+    assert middling == pytest.approx([0.675, 0.4125, 0.325])  # 35 % of (1, 0.25, 0)
+    assert strong == pytest.approx([0.85, 0.85, 0.15])  # 70 % of yellow
 
 
 def test_a_caption_is_a_strip_with_text_above_the_picture() -> None:

@@ -27,6 +27,7 @@ from .landmark_transfer import LandmarkTransferProbe
 from .light import light_probes
 from .locality import LocalityProbe
 from .mask_transfer import MaskTransferProbe
+from .organs import OrganProbe, check_organs
 from .position import PositionProbe
 from .probe import Examination, Finding, Note, NotJudgedError, Probe, mean_of, on_cases
 from .registration import RegistrationProbe
@@ -51,6 +52,7 @@ __all__ = [
     "NetworkMaps",
     "NotJudgedError",
     "Note",
+    "OrganProbe",
     "PositionProbe",
     "Probe",
     "RegistrationProbe",
@@ -59,6 +61,7 @@ __all__ = [
     "SymmetryProbe",
     "WarpProbe",
     "check_annotations",
+    "check_organs",
     "light_probes",
     "mean_of",
     "on_cases",

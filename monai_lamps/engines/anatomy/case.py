@@ -26,6 +26,7 @@ from tqdm import tqdm
 from monai_lamps.data.annotations import StructureValues, annotated_structures, structure_masks
 from monai_lamps.data.dataset import root_cause
 from monai_lamps.data.landmarks import LandmarkSource, NoLandmarks, Points
+from monai_lamps.data.organs import ColumnOrgans, OrganLabel
 from monai_lamps.data.radiograph import read_radiograph
 from monai_lamps.data.rejects import RejectLog
 from monai_lamps.transforms.load_radiograph import Reader
@@ -45,6 +46,8 @@ class Case:
         image: (1, S, S) float in [0, 1].
         points: position (row, column) of each landmark in shares of the side: 0 and 1 are the outer edges of the image.
         masks: (S, S) bool by structure.
+        organ: what the radiograph shows, with side and view; empty texts where that is not known.
+        source: data set or machine that it comes from; an empty text where that is not known.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Case:
     image: Tensor
     points: Points = field(default_factory=dict)
     masks: dict[str, Tensor] = field(default_factory=dict)
+    organ: OrganLabel = field(default_factory=OrganLabel)
+    source: str = ""
 
 
 class CaseReader:
@@ -67,6 +72,8 @@ class CaseReader:
         reader: what reads an image file, with the signature of :func:`~monai_lamps.data.read_radiograph`, which is the
             default; ``ArrayCache("CACHE").read`` gives smaller copies, which masks and landmarks of the files do not
             fit.
+        organs: gives the organ of an item; by default it stands in the columns ``organ``, ``laterality`` and ``view``.
+        source: column that names where a radiograph comes from.
 
     Raises:
         ValueError: when the frame is smaller than 32 px.
@@ -79,11 +86,14 @@ class CaseReader:
         structures: Sequence[str] | None = None,
         values: StructureValues | None = None,
         reader: Reader | None = None,
+        organs: Callable[[Mapping[str, Any]], OrganLabel] | None = None,
+        source: str = "source",
     ) -> None:
         if size < 32:
             raise ValueError(f"the frame must have at least 32 px, got {size}.")
         self.size, self.landmarks = size, landmarks or NoLandmarks()
         self.structures, self.values, self.reader = structures, values, reader or read_radiograph
+        self.organs, self.source = organs or ColumnOrgans(), source
 
     def __call__(self, item: Mapping[str, Any]) -> Case:
         """Read one item.
@@ -116,6 +126,8 @@ class CaseReader:
                 for name, mask in masks.items()
                 if mask.any()
             },
+            organ=self.organs(item),
+            source=str(item.get(self.source) or ""),
         )
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -23,12 +22,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from monai_lamps.data.atomic import atomic_write
-from monai_lamps.metrics import Bootstrap, Statistic
-from monai_lamps.reports import Entry, Section, csv_table, draw_densities, draw_intervals, markdown_table, page
+from monai_lamps.metrics import Bootstrap
+from monai_lamps.reports import (
+    Entry,
+    Section,
+    csv_table,
+    draw_densities,
+    draw_intervals,
+    markdown_table,
+    page,
+    side_by_side,
+)
 
 from .case import Case
 from .probe import Examination, Finding, NotJudgedError, Probe
@@ -37,7 +42,6 @@ from .subject import Subject
 __all__ = ["AnatomyEvaluation"]
 
 _LOGGER = logging.getLogger(__name__)
-_VALUE, _DIFFERENCE = "value", "difference"
 
 
 class AnatomyEvaluation:
@@ -113,16 +117,9 @@ class AnatomyEvaluation:
     def _entries(self, probe: str, found: Mapping[str, Finding]) -> dict[str, dict[str, Entry]]:
         if not found:
             return {}
-        statistic = _side_by_side({name: finding.statistic for name, finding in found.items()}, self.reference)
-        values = statistic(np.ones(len(self.cases)))
-        ends = self.bootstrap.intervals(statistic, [case.patient for case in self.cases])  # one draw for all encoders
-        table: dict[str, dict[str, Entry]] = {}
-        for kind, name, figure in map(_split, values):
-            if kind == _VALUE:
-                own, apart = (_key(kind, name, figure) for kind in (_VALUE, _DIFFERENCE))
-                numbers = (values[own], *ends[own], values.get(apart), *ends.get(apart, (None, None)))
-                table.setdefault(f"{probe}/{figure}", {})[name] = Entry(*(_finite(number) for number in numbers))
-        return table
+        statistics = {name: finding.statistic for name, finding in found.items()}
+        table = side_by_side(statistics, self.reference, [case.patient for case in self.cases], self.bootstrap)
+        return {f"{probe}/{figure}": row for figure, row in table.items()}
 
     def _report(
         self, entries: Mapping[str, Mapping[str, Mapping[str, Entry]]], reasons: Mapping[str, Mapping[str, str]]
@@ -201,36 +198,6 @@ class AnatomyEvaluation:
 def _better(probes: Sequence[Probe], entries: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     named = ((probe, figure) for probe in probes for figure in entries[probe.name])
     return {figure: probe.note(figure.removeprefix(f"{probe.name}/")).better for probe, figure in named}
-
-
-def _side_by_side(statistics: Mapping[str, Statistic], reference: str) -> Statistic:
-    """Figures of all encoders, and their differences from the reference, in one."""
-
-    def figures(weights: npt.NDArray[np.float64]) -> dict[str, float]:
-        found = {name: statistic(weights) for name, statistic in statistics.items()}
-        base = found.get(reference, {})
-        both = {}
-        for name, own in found.items():
-            both.update({_key(_VALUE, name, figure): value for figure, value in own.items()})
-            if name != reference:
-                shared = (figure for figure in own if figure in base)
-                both.update({_key(_DIFFERENCE, name, figure): own[figure] - base[figure] for figure in shared})
-        return both
-
-    return figures
-
-
-def _key(kind: str, name: str, figure: str) -> str:
-    return "\0".join((kind, name, figure))
-
-
-def _split(key: str) -> tuple[str, str, str]:
-    kind, name, figure = key.split("\0")
-    return kind, name, figure
-
-
-def _finite(number: float | None) -> float | None:
-    return float(number) if number is not None and math.isfinite(number) else None
 
 
 def _put(content: str, file: Any) -> None:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import torch
 
-from monai_lamps.metrics.anatomy import embedding_picture, has_tsne, locality_statistic, tsne_plane
-from monai_lamps.reports import as_picture
+from monai_lamps.metrics.anatomy import locality_statistic
 
+from .embedding_pictures import embedding_pictures
 from .places import Place
 from .probe import Examination, Finding, Note, NotJudgedError, Probe, on_cases
 
@@ -66,8 +66,5 @@ class LocalityProbe(Probe):
         labels = torch.tensor([names.index(name) for _, name, _ in known])
         patients = [cases[number].patient for number, _, _ in known]
         statistic = locality_statistic(embeddings, labels, patients, self.neighbours)
-        pictures = {"landmark patches (PCA)": as_picture(embedding_picture(embeddings, labels, names))}
-        if has_tsne() and len(embeddings) > 5:
-            picture = embedding_picture(embeddings, labels, names, plane=tsne_plane)
-            pictures["landmark patches (t-SNE)"] = as_picture(picture)
+        pictures = embedding_pictures("landmark patches", embeddings, labels, names)
         return Finding(on_cases(statistic, [number for number, _, _ in known]), pictures=pictures)

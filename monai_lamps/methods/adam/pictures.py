@@ -22,16 +22,16 @@ _RIGHT, _WRONG = (0.25, 0.85, 0.35), (0.9, 0.25, 0.2)
 
 
 def view_picture(views: Tensor, samples: int = 6) -> Tensor:
-    """Pairs of views, one sample a column; of volumes the central slices.
+    """Views, mostly pairs, below each other, one sample a column; of volumes the central slices.
 
     Args:
-        views: (B, 2, C, *spatial), float in [0, 1].
+        views: (B, V, C, *spatial), float in [0, 1].
         samples: how many samples to show.
 
     Returns:
         (1 or 3, H, W), float in [0, 1].
     """
-    return torch.cat([_row(views[:samples, view]) for view in range(2)], dim=1)
+    return torch.cat([_row(views[:samples, view]) for view in range(views.shape[1])], dim=1)
 
 
 @torch.no_grad()

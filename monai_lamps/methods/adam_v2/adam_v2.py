@@ -176,9 +176,8 @@ class AdamV2(Method):
         student, teacher = crops.student_logits, crops.teacher_logits
         if self.training:  # validation leaves no trace in the centre
             self._teacher_logits = teacher.flatten(0, 1)
-        if crops.joint:  # every view meets the whole: fills the place among them that the loss skips
-            student = torch.cat([teacher, student])
-        loss: Tensor = self.localizability_loss(student, teacher)
+        # in joint training the student sees no whole, and each of its views meets it
+        loss: Tensor = self.localizability_loss(student, teacher, shared=0 if crops.joint else None)
         return loss
 
     def composability(self, crops: AdamV2Crops) -> Tensor:

@@ -27,6 +27,7 @@ from .dense_grid import cell_centres, cell_sides, inside, sample_features
 from .density import Density, gaussian_density
 from .embedding_metric import EmbeddingMetric
 from .embedding_picture import embedding_picture, has_tsne, pca_plane, tsne_plane
+from .inner_clusters import InnerClusters, inner_clusters, inner_clusters_statistic
 from .landmark_transfer import (
     LandmarkTemplate,
     LandmarkTransfer,
@@ -49,7 +50,9 @@ from .mask_transfer import (
 from .matching import Matches, Pairs, match_back, match_descriptors, mutual_matches
 from .point_errors import point_errors, point_figure_names
 from .position import Position, position, position_statistic
+from .retrieval import Retrieval, retrieval, retrieval_statistic
 from .scale import ScaleConsistency, scale_consistency, scale_consistency_statistic
+from .separation import Separation, separation, separation_statistic
 from .symmetry import Symmetry, symmetry, symmetry_statistic
 
 __all__ = [
@@ -60,6 +63,7 @@ __all__ = [
     "Decomposability",
     "Density",
     "EmbeddingMetric",
+    "InnerClusters",
     "LandmarkTemplate",
     "LandmarkTransfer",
     "Locality",
@@ -68,7 +72,9 @@ __all__ = [
     "Matches",
     "Pairs",
     "Position",
+    "Retrieval",
     "ScaleConsistency",
+    "Separation",
     "Symmetry",
     "best_of_matches",
     "cell_centres",
@@ -86,6 +92,8 @@ __all__ = [
     "group_numbers",
     "groups_of",
     "has_tsne",
+    "inner_clusters",
+    "inner_clusters_statistic",
     "inside",
     "landmark_transfer",
     "locality",
@@ -101,9 +109,13 @@ __all__ = [
     "point_figure_names",
     "position",
     "position_statistic",
+    "retrieval",
+    "retrieval_statistic",
     "sample_features",
     "scale_consistency",
     "scale_consistency_statistic",
+    "separation",
+    "separation_statistic",
     "shuffled_cosines",
     "sibling_hits",
     "structure_figure_names",

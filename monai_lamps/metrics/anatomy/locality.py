@@ -22,9 +22,9 @@ from monai_lamps.losses.shapes import require_shape
 from monai_lamps.metrics.figures import Statistic
 
 from .cases import groups_of, mean_over_cases
-from .clusters import Clusters
 from .embedding_metric import EmbeddingMetric
 from .neighbours import neighbour_hits
+from .separation import separation_statistic
 from .vectors import unit_vectors
 
 __all__ = ["Locality", "locality", "locality_statistic"]
@@ -44,13 +44,10 @@ def locality(
         neighbours: how many nearest patches vote.
 
     Returns:
-        - ``silhouette``: -1 to 1 (perfect), cosine distance; 0 for a constant encoder;
-        - ``davies_bouldin``: 0 (perfect) upwards, of the embeddings at length 1; NaN for a constant encoder;
         - ``knn_accuracy``: landmark read from the nearest patches of other patients, 0 to 1;
         - ``knn_chance``: share of the most frequent landmark, which one reaches by always naming it;
-        - ``within_cosine``, ``between_cosine``: mean over pairs of the same and of different landmarks; both over pairs
-          of different patients, so that the looks of a single radiograph do not count;
-        - ``cosine_gap``: the former minus the latter, 0 for a constant encoder.
+        - ``silhouette``, ``davies_bouldin``, ``within_cosine``, ``between_cosine``, ``cosine_gap``: of the landmarks,
+          see :func:`~monai_lamps.metrics.anatomy.separation`.
 
         A figure that is not defined, as with a single patient, is NaN.
 
@@ -83,22 +80,14 @@ def locality_statistic(
         raise ValueError(f"labels must name at least 2 landmarks to tell apart, got {kinds.tolist()}.")
     vectors, patients = unit_vectors(embeddings), groups_of(groups, len(embeddings))
     hits = neighbour_hits(vectors, number, patients, neighbours)
-    clusters, member = Clusters(vectors, number), F.one_hot(number).double()
-    across = patients[:, None] != patients
-    alike = number[:, None] == number
-    within, between = (_Pairs(vectors, across & kind) for kind in (alike, ~alike))
+    apart, member = separation_statistic(embeddings, number, patients), F.one_hot(number).double()
 
     def figures(weights: npt.NDArray[np.float64]) -> dict[str, float]:
         w = torch.from_numpy(weights)
-        near, far = within.mean(w), between.mean(w)
         return {
-            "silhouette": clusters.silhouette(w),
-            "davies_bouldin": clusters.davies_bouldin(w),
             "knn_accuracy": mean_over_cases(hits, weights),
             "knn_chance": float((w @ member).max() / w.sum()),
-            "within_cosine": near,
-            "between_cosine": far,
-            "cosine_gap": near - far,
+            **apart(weights),
         }
 
     return figures
@@ -131,15 +120,3 @@ class Locality(EmbeddingMetric):
         """Figures as a function of the weights, see :func:`locality_statistic`."""
         embeddings, labels, groups = gathered
         return locality_statistic(embeddings, labels, groups, self.neighbours)
-
-
-class _Pairs:
-    """Mean cosine over pairs of cases that a mask allows, each pair counted by both weights."""
-
-    def __init__(self, vectors: Tensor, allowed: Tensor) -> None:
-        self.allowed = allowed.double()
-        self.cosines = (vectors @ vectors.T) * self.allowed
-
-    def mean(self, weights: Tensor) -> float:
-        total = float(weights @ self.allowed @ weights)
-        return float(weights @ self.cosines @ weights) / total if total > 0 else float("nan")

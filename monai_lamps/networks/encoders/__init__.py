@@ -8,7 +8,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""Encoders (MONAI's Swin and ResNet, a ConvNeXt) behind one contract, a registry, and their use in FlexibleUNet."""
+"""Encoders (MONAI's Swin, ResNet and ViT, a ConvNeXt) behind one contract, a registry, their use in FlexibleUNet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .convnext import ConvNeXtEncoder
 from .encoder import Encoder, build_encoder, encoder_levels, encoder_names, register_encoder
 from .resnet import ResNetEncoder
 from .swin import SwinEncoder
+from .vit import ViTEncoder
 
 # after the encoders: it registers each of them in MONAI's FLEXUNET_BACKBONE
 from .flexible_unet import FlexibleUNetEncoder, register_backbone  # isort: skip
@@ -26,6 +27,7 @@ __all__ = [
     "FlexibleUNetEncoder",
     "ResNetEncoder",
     "SwinEncoder",
+    "ViTEncoder",
     "build_encoder",
     "encoder_levels",
     "encoder_names",

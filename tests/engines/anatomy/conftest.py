@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from monai_lamps.data.organs import OrganLabel
 from monai_lamps.engines.anatomy import Case, Examination, Subject
 
 SIDE = 64
@@ -21,7 +22,7 @@ SIDE = 64
 
 @pytest.fixture
 def cases() -> list[Case]:
-    """Six patients with the same two landmarks and organ at the same places, each with its own texture."""
+    """Six patients, hands and knees, with the same landmarks and mask at the same places, each with its own texture."""
     mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mask[16:48, 16:48] = True
     points = {"apex": (0.25, 0.3), "base": (0.7, 0.6)}
@@ -32,6 +33,7 @@ def cases() -> list[Case]:
             torch.rand(1, SIDE, SIDE, generator=torch.Generator().manual_seed(n)),
             points,
             {"organ": mask},
+            OrganLabel("knee" if n % 2 else "hand"),
         )
         for n in range(6)
     ]

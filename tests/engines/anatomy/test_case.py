@@ -21,6 +21,7 @@ import torch
 from monai_lamps.bundle import annotated_phantoms
 from monai_lamps.data import RejectLog, load_datalist
 from monai_lamps.data.landmarks import LandmarkFile, MaskLandmarks, save_phantom_landmarks
+from monai_lamps.data.organs import OrganLabel
 from monai_lamps.engines.anatomy import Case, CaseReader, check_annotations, read_cases
 from monai_lamps.engines.anatomy.case import resize
 
@@ -58,6 +59,19 @@ def test_points_outside_the_image_are_left_out(phantoms: tuple[list[dict[str, An
         return {"in": (0.0, 63.0), "below": (64.0, 3.0), "left": (3.0, -1.0)}
 
     assert list(CaseReader(64, outside)(phantoms[0][0]).points) == ["in"]
+
+
+def test_what_a_radiograph_shows_stands_in_its_columns_unless_asked_otherwise(
+    phantoms: tuple[list[dict[str, Any]], Path],
+) -> None:
+    item = {**phantoms[0][0], "organ": "THORAX", "view": "pa"}
+    read = CaseReader(64, structures=[])
+    assert (read(item).organ.organ, read(item).organ.view) == ("chest", "PA")
+    assert read(phantoms[0][0]).organ.organ == ""
+    elsewhere = CaseReader(64, structures=[], organs=lambda item: OrganLabel("hand", "L"))
+    assert elsewhere(item).organ == OrganLabel("hand", "L")
+    assert (read(item).source, read({**item, "source": "jsrt"}).source) == ("", "jsrt")
+    assert CaseReader(64, structures=[], source="view")(item).source == "pa"
 
 
 def test_the_image_is_read_by_the_reader_that_is_given() -> None:

@@ -27,6 +27,7 @@ from monai_lamps.engines.anatomy import (
     LocalityProbe,
     MaskTransferProbe,
     NotJudgedError,
+    OrganProbe,
     PositionProbe,
     Probe,
     RegistrationProbe,
@@ -50,6 +51,7 @@ PROBES = [
     LandmarkTransferProbe(2, thresholds=(4, 8)),
     MaskTransferProbe(2),
     RegistrationProbe(2),
+    OrganProbe(unseen="knee"),
 ]
 
 

@@ -22,11 +22,13 @@ from monai_lamps.networks.encoders import register_encoder
 SWIN = {"embed_dim": 8, "depths": [1, 2], "num_heads": [2, 2], "window_size": 4, "patch_size": 2, "drop_path": 0.0}
 RESNET = {"base_channels": 4, "stride": 8}
 CONVNEXT = {"embed_dim": 4, "depths": [1, 2], "patch_size": 2, "drop_path": 0.0}
+VIT = {"embed_dim": 12, "depth": 2, "num_heads": 3, "patch_size": 4}
 CASES = [
     ("swin_tiny", SWIN, 4),
     ("resnet18", RESNET, 8),
     ("resnet50", RESNET | {"stride": 16}, 16),
     ("convnext_tiny", CONVNEXT, 4),
+    ("vit_tiny", VIT, 4),
 ]
 
 
@@ -40,6 +42,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 def test_all_encoders_of_the_issue_are_registered() -> None:
     sizes = {f"convnext_{size}" for size in ("tiny", "small", "base", "large")}
+    sizes |= {f"vit_{size}" for size in ("tiny", "small", "base")}
     assert sizes | {"resnet18", "resnet50", "swin_base", "swin_small", "swin_tiny"} <= set(encoder_names())
     assert encoder_names() == sorted(encoder_names())
 

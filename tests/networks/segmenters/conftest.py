@@ -20,6 +20,7 @@ TINY: dict[str, dict[str, Any]] = {
     "swin": {"embed_dim": 8, "depths": [1, 2, 1], "num_heads": [2, 2, 2], "window_size": 2, "drop_path": 0.0},
     "resnet": {"base_channels": 4},
     "convnext": {"embed_dim": 8, "depths": [1, 1, 1], "drop_path": 0.0, "layer_scale": 1.0},
+    "vit": {"embed_dim": 16, "depth": 2, "num_heads": 2},
 }
 
 

@@ -23,7 +23,7 @@ from monai_lamps.networks import Encoder
 from monai_lamps.networks.segmenters import build_segmenter
 
 Build = Callable[..., Encoder]
-ENCODERS = ["swin_tiny", "resnet18", "convnext_tiny"]
+ENCODERS = ["swin_tiny", "resnet18", "convnext_tiny", "vit_tiny"]
 SEGMENTERS = ["upernet", "encoder_unet"]
 
 

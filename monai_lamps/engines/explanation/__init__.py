@@ -1,0 +1,19 @@
+# Copyright (c) monai_lamps contributors
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#     http://www.apache.org/licenses/LICENSE-2.0
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""Explanations of a classifier in numbers: what is measured of each, and all of them side by side."""
+
+from __future__ import annotations
+
+from .evaluation import ExplanationEvaluation
+from .judge import NOTES, Judge
+from .pictures import best_and_worst, draw_explanations
+
+__all__ = ["NOTES", "ExplanationEvaluation", "Judge", "best_and_worst", "draw_explanations"]
