@@ -32,7 +32,7 @@ OWN = {
         "imports", "epochs", "batch_size", "encoder", "released", "curriculum", "cross_view", "objective_weights",
         "objective_lengths", "region_cells", "window_cells", "geometry", "normal_column", "normal_value",
         "lesion_kinds", "lesion_count", "lesion_size", "hide_prob", "ssim_weight", "restoration_weight",
-        "discrimination_weight", "context_weight", "true_mask_share", "temperature", "teacher_momentum",
+        "discrimination_weight", "context_weight", "true_mask_share", "temperature",
         "decoder_width", "view_size", "evidence_network", "reader", "method", "initialize", "train#preprocessing",
         "validate#preprocessing", "train#dataset#data", "validate#dataset#data", "train#clip#max_norm",
         "train#checkpoint#identity", "train#evidence", "train#exporter#image_size", "train#exporter#preparation",

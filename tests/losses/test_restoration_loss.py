@@ -34,7 +34,7 @@ def _plain(restored: Tensor, healthy: Tensor, lesion: Tensor, weight: float) -> 
         for cell in range(lesion.shape[1]):
             row, column = divmod(cell, columns)
             where = (b, slice(None), slice(4 * row, 4 * row + 4), slice(4 * column, 4 * column + 4))
-            parts[bool(lesion[b, cell])].append((restored[where] - healthy[where]).abs().mean())
+            parts[bool(lesion[b, cell])].append((restored[where] - healthy[where]).square().mean())
         for chosen, factor in ((True, weight), (False, 1.0)):
             if parts[chosen]:
                 total = total + factor * torch.stack(parts[chosen]).mean() / len(restored)
@@ -69,7 +69,7 @@ def test_a_perfect_restoration_costs_nothing_and_every_other_something(
     healthy, lesion = _draw(batch, 1, 16, 16, seed=seed), torch.tensor([cells] * batch)
     loss = RestorationLoss()
     assert float(loss(healthy, healthy, lesion)) == pytest.approx(0, abs=1e-5)
-    assert float(loss(healthy + 0.1, healthy, lesion)) > 0.05
+    assert float(loss(healthy + 0.1, healthy, lesion)) > 0.005
 
 
 def test_a_small_lesion_counts_as_much_as_the_rest() -> None:
@@ -132,4 +132,6 @@ def test_what_does_not_fit_is_refused(healthy, cells, message: str) -> None:
 
 def test_errors_of_cells_are_in_row_major_order() -> None:
     restored = torch.arange(6.0).view(1, 1, 2, 3).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    assert cell_errors(restored, torch.zeros_like(restored), 6).tolist() == [[0, 1, 2, 3, 4, 5]]
+    zeros = torch.zeros_like(restored)
+    assert cell_errors(restored, zeros, 6).tolist() == cell_errors(zeros, restored, 6).tolist() == [[0, 1, 2, 3, 4, 5]]
+    assert cell_errors(zeros, restored, 6, power=2).tolist() == [[0, 1, 4, 9, 16, 25]]

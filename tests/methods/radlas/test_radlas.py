@@ -68,7 +68,7 @@ def _plain_terms(method: RadLAS, batch: dict[str, Tensor], grounding: str) -> di
     cells = cell_means(batch["lesion"], CELL) > 0
     z, g = student.encoder.embed(lesioned)
     r = lesioned + student.evidence.decoder(z, (SIZE // CELL,) * 2)
-    error = cell_means((r - healthy).abs(), CELL)
+    error = cell_means((r - healthy).square(), CELL)
     restoration = torch.zeros(())
     for sample in range(3):
         for chosen in (cells[sample], ~cells[sample]):
