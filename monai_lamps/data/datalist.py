@@ -37,7 +37,7 @@ def load_datalist(path: str | Path, key: str = "training", base_dir: str | Path 
 
     Args:
         path: JSON file: {"training": [{"image": PATH, ...} or PATH, ...], "validation": [...], "test": [...]}.
-        key: section; one that the file does not have is empty, except "training".
+        key: section; one that the file does not have is empty, if it has "training".
         base_dir: folder that relative paths are relative to; the datalist's own folder by default.
 
     Returns:
@@ -45,8 +45,8 @@ def load_datalist(path: str | Path, key: str = "training", base_dir: str | Path 
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is not a datalist: not JSON, no training section, a section that is no list, an item
-            without an image.
+        ValueError: when the file is not a datalist: not JSON, neither this nor a training section, a section that is no
+            list, an item without an image.
     """
     path = Path(path)
     if not path.is_file():
@@ -55,7 +55,7 @@ def load_datalist(path: str | Path, key: str = "training", base_dir: str | Path 
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"datalist '{path}' is not valid JSON ({error}).") from error
-    if not isinstance(content, Mapping) or "training" not in content:
+    if not isinstance(content, Mapping) or not {"training", key} & content.keys():
         raise ValueError(
             f"datalist '{path}' has no section 'training'; expected {{\"training\": [{{\"image\": PATH}}, ...]}}."
         )

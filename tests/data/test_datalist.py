@@ -82,6 +82,14 @@ def test_what_is_no_datalist_is_refused_by_name(tmp_path: Path, content: bytes, 
     assert str(tmp_path / "list.json") in str(caught.value)
 
 
+def test_a_list_for_evaluation_needs_no_training_section(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    path.write_text('{"test": ["a.png"]}')
+    assert [item["image"] for item in load_datalist(path, "test")] == [str(tmp_path / "a.png")]
+    with pytest.raises(ValueError, match="has no section 'training'"):
+        load_datalist(path, "validation")
+
+
 def test_a_missing_datalist_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(
         FileNotFoundError, match=r"none.json' does not exist; make one: python -m monai_lamps.data index"
