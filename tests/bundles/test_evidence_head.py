@@ -28,6 +28,7 @@ from monai.bundle.scripts import ckpt_export, onnx_export
 from PIL import Image
 
 from monai_lamps.checkpoints import load_network, read_network_card, save_evidence_network
+from monai_lamps.data import draw_thorax
 from monai_lamps.networks import EvidenceNetwork, TokenDecoder, build_encoder
 from monai_lamps.tasks import EvidenceClassifier
 
@@ -45,7 +46,8 @@ def evidence_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encoder = build_encoder("vit_tiny", embed_dim=16, depth=2, num_heads=2, patch_size=8, position_cells=4)
         decoder = TokenDecoder(encoder.embed_dim, encoder.cell, width=16, depth=1, num_heads=2)
         network = EvidenceNetwork(encoder, decoder, sigma=1.0)
-    network.fit_scale(torch.tensor([0.3]))
+    images = (torch.from_numpy(np.stack([draw_thorax(number, 32) for number in range(4)])) - 0.45) / 0.2
+    network.fit_scale(network.contrast(images, network.eval().restore(images).detach()), 90)
     card = {"image_size": [32, 32], "normalization": {"mean": 0.45, "std": 0.2}, "method": "radlas"}
     return save_evidence_network(tmp_path_factory.mktemp("evidence") / "evidence.pt", network, card)
 

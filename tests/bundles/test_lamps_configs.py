@@ -28,11 +28,11 @@ from monai_lamps.checkpoints import load_encoder
 
 Run = Callable[..., ConfigWorkflow]
 ROOT = Path(__file__).resolve().parents[2]
-#: those of fine-tuning, configs/protocols, and of Adam are tried with their bundles
+#: those of fine-tuning, configs/protocols, and of the other methods are tried with their bundles
 PRESETS = [
     path
     for path in sorted((ROOT / "configs").rglob("*.json"), key=str)
-    if path.parent.name != "protocols" and not path.stem.endswith("_adam")
+    if path.parent.name != "protocols" and not path.stem.endswith(("_adam", "_coda", "_radlas"))
 ]
 #: required by the model zoo's schema of 2024-07-25
 REQUIRED = [

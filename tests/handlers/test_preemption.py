@@ -114,9 +114,13 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path, trainer: Make) -> None
         time.sleep(10)  # ended by the interrupt
 
     engine.hook = twice
-    handler = prepare(engine, tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        engine.go()
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
+    try:
+        handler = prepare(engine, tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            engine.go()
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert list_checkpoints(tmp_path) == []
 
 
