@@ -21,7 +21,7 @@ from torch import nn
 
 from .position import sincos_position_code
 
-__all__ = ["ContextDecoder", "fill_context"]
+__all__ = ["ContextDecoder", "fill_context", "self_attention_block"]
 
 
 def fill_context(visible_tokens: torch.Tensor, visible: torch.Tensor, mask_token: torch.Tensor) -> torch.Tensor:
@@ -106,7 +106,7 @@ class ContextDecoder(nn.Module):
         self.register_buffer("position_code", code, persistent=False)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.blocks = nn.ModuleList(_block(dim, int(dim * mlp_ratio), num_heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(self_attention_block(dim, int(dim * mlp_ratio), num_heads) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self._initialise()
 
@@ -147,7 +147,8 @@ class ContextDecoder(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
 
 
-def _block(dim: int, mlp_dim: int, num_heads: int) -> TransformerBlock:
+def self_attention_block(dim: int, mlp_dim: int, num_heads: int) -> TransformerBlock:
+    """MONAI's transformer block without its part for cross-attention: tokens (B, N, dim) to (B, N, dim), float."""
     block = TransformerBlock(dim, mlp_dim, num_heads, qkv_bias=True, use_flash_attention=True)
     # MONAI always makes this norm; without cross-attention it would never get a gradient
     block.norm_cross_attn = nn.Identity()  # type: ignore[assignment]

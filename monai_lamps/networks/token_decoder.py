@@ -19,7 +19,7 @@ import torch
 from einops import rearrange
 from torch import nn
 
-from .context_decoder import _block
+from .context_decoder import self_attention_block
 from .position import sincos_position_code
 
 __all__ = ["TokenDecoder"]
@@ -88,7 +88,9 @@ class TokenDecoder(nn.Module):
         self.dim, self.cell, self.width, self.channels, self.spatial_dims = dim, cell, width, channels, spatial_dims
         self.project = nn.Linear(dim, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.blocks = nn.ModuleList(_block(width, int(width * mlp_ratio), num_heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            self_attention_block(width, int(width * mlp_ratio), num_heads) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(width)
         self.pixels = nn.Linear(width, channels * cell**spatial_dims)
         self.position_cells = position_cells

@@ -165,8 +165,8 @@ class RadLAS(Method):
         self.latest = {}
         terms: dict[str, Tensor] = {}
         tokens, context = self.student.encoder.embed(views.lesioned)
-        restored = self.student.evidence.decode(tokens, views.lesioned, self._hidden_cells(views))
         if "restoration" in active:
+            restored = self.student.evidence.decode(tokens, views.lesioned, self._hidden_cells(views))
             terms["restoration"] = self.restoration_loss(restored, views.healthy, views.lesion_cells)
         if active & {"discrimination", "context"}:
             seen, seen_healthy = self._teacher_tokens(views)
