@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from .anatomy import AnatomyExplainer, anatomy_explainer
 from .attention_rollout import AttentionRolloutExplainer, attention_rollout
 from .coarsest_features import CoarsestFeatures
 from .constant import ConstantExplainer
@@ -22,6 +23,7 @@ from .left_as_it_was import left_as_it_was
 from .occlusion import OcclusionExplainer
 
 __all__ = [
+    "AnatomyExplainer",
     "AttentionRolloutExplainer",
     "CannotExplainError",
     "ClassEvidenceExplainer",
@@ -32,6 +34,7 @@ __all__ = [
     "GradCAMExplainer",
     "GradCAMppExplainer",
     "OcclusionExplainer",
+    "anatomy_explainer",
     "attention_rollout",
     "encoder_of",
     "left_as_it_was",

@@ -10,6 +10,10 @@
 # limitations under the License.
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from monai.visualize import OcclusionSensitivity
 from torch import Tensor, nn
@@ -46,7 +50,7 @@ class OcclusionExplainer:
     @torch.no_grad()
     def __call__(self, network: nn.Module, images: Tensor, class_index: int) -> Tensor:
         """Explain one class, see :class:`~monai_lamps.explanations.Explainer`."""
-        with left_as_it_was(network):
+        with left_as_it_was(network), _without_monais_warning():
             logit = _OneLogit(network, class_index)
             occlude = OcclusionSensitivity(
                 logit,
@@ -61,6 +65,16 @@ class OcclusionExplainer:
             hidden = torch.cat([torch.as_tensor(occlude(image)[0]) for image in images.split(1)])
             falls: Tensor = (untouched - hidden.float()).clamp(min=0)
         return falls
+
+
+@contextmanager
+def _without_monais_warning() -> Iterator[None]:
+    """MONAI 1.6 cuts its squares by lists of slices, of which PyTorch warns at every square."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Using a non-tuple sequence", UserWarning, r"monai\.visualize\.occlusion_sensitivity"
+        )
+        yield
 
 
 class _OneLogit(nn.Module):

@@ -58,7 +58,7 @@ def test_explanations_of_boxes_are_judged_and_everything_is_written(explain: Run
     report = json.loads((tmp_path / "metrics.json").read_text())
     assert (report["images"], report["images with truth"], report["section"]) == (6, 3, "test")
     assert (report["target"], report["reference"], report["synthetic"]) == ("opacity", "grad_cam", False)
-    assert set(report["not judged"]) == {"attention_rollout", "evidence", "class_evidence"}
+    assert set(report["not judged"]) == {"anatomy", "attention_rollout", "evidence", "class_evidence"}
     auroc = report["figures"]["pixel_auroc"]
     assert list(auroc) == ["constant", "grad_cam", "grad_cam_pp", "occlusion"]
     assert auroc["constant"]["value"] == 0.5
@@ -88,19 +88,62 @@ def test_synthetic_lesions_need_no_annotation_and_are_the_same_in_every_run(
     assert (one["images"], one["images with truth"], one["patients"]) == (8, 4, 4)
 
 
-def test_a_broken_image_is_set_aside(explain: Run, boxed: Path, tmp_path: Path) -> None:
+def test_a_broken_image_is_set_aside_and_no_other_counts_twice(explain: Run, boxed: Path, tmp_path: Path) -> None:
     shutil.copytree(boxed.parent, tmp_path / "data")
     broken = tmp_path / "data" / json.loads(boxed.read_text())["test"][5]["image"]
     broken.write_bytes(broken.read_bytes()[:60])
     explain(datalist=tmp_path / "data" / boxed.name, output_dir=tmp_path / "out")
     assert broken.name in (tmp_path / "out" / "rejected.csv").read_text()
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["images"] == 5
+
+
+def test_a_segmentation_network_is_the_control_that_knows_anatomy_alone(
+    explain: Run, labelled: Path, segmentation: Path, tmp_path: Path
+) -> None:
+    chosen = {"anatomy_network": segmentation / "best.pt", "anatomy_structures": ["heart"]}
+    explain(datalist=labelled, structures=["heart"], output_dir=tmp_path, reference="anatomy", curve_steps=0, **chosen)
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert "anatomy" not in report["not judged"]
+    auroc = report["figures"]["pixel_auroc"]
+    assert list(auroc)[:2] == ["constant", "anatomy"]
+    assert auroc["grad_cam"]["difference"] == pytest.approx(auroc["grad_cam"]["value"] - auroc["anatomy"]["value"])
+    assert (report["anatomy_network"], report["anatomy_structures"]) == ("best.pt", ["heart"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"anatomy_structures": ["liver"]}, "anatomy_structures got 'liver', expected some of"),
+        ({"anatomy_network": "classification"}, "a network for classification, expected one for segmentation"),
+        ({"anatomy_network": "", "anatomy_structures": ["heart"]}, "but no anatomy_network knows them"),
+    ],
+)
+def test_an_anatomy_that_cannot_be_shown_is_refused_before_the_run(
+    task_workflow: Run,
+    classification: Path,
+    segmentation: Path,
+    boxed: Path,
+    tmp_path: Path,
+    chosen: dict[str, Any],
+    message: str,
+    said: Callable,
+) -> None:
+    files = {"": "", "segmentation": segmentation / "best.pt", "classification": classification / "best.pt"}
+    network = files[chosen.get("anatomy_network", "segmentation")]
+    settings = {"network_file": classification / "best.pt", "datalist": boxed, "output_dir": tmp_path}
+    flow = task_workflow(BUNDLE, "explain.json", kind="infer", **settings, **{**chosen, "anatomy_network": network})
+    with pytest.raises(Exception) as error:  # noqa: PT011  # MONAI wraps what an expression raises
+        flow.initialize()
+    assert message in said(error.value)
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({"target": "edema"}, "target got 'edema', expected the class to explain: opacity"),
-        ({"reference": "other"}, "reference got 'other', expected one of the explainers constant, grad_cam"),
+        ({"reference": "other"}, "reference got 'other', expected one of the explainers constant, anatomy, grad_cam"),
+        ({"reference": "evidence"}, "reference got 'evidence', which cannot be used here: the evidence map is read"),
+        ({"reference": "anatomy"}, "reference got 'anatomy', which cannot be used here: where the organs lie"),
         ({"structures": ["liver"]}, "structures got 'liver', which no image has"),
         ({"section": "validation", "structures": ["opacity"]}, "structures got 'opacity', which no image has"),
         ({"network_file": "nowhere.pt"}, "no network card at|no network file at 'nowhere.pt'"),
@@ -124,7 +167,9 @@ def test_required_properties_are_there(task_workflow: Run, classification: Path,
     assert flow.network_def is flow.parser.get_parsed_content("task").network
 
 
-def test_an_evidence_head_on_a_transformer_allows_all_explanations(explain: Run, boxed: Path, tmp_path: Path) -> None:
+def test_an_evidence_head_on_a_transformer_allows_all_explanations(
+    explain: Run, boxed: Path, segmentation: Path, tmp_path: Path
+) -> None:
     encoder = {"embed_dim": 16, "depth": 2, "num_heads": 2, "patch_size": 8, "position_cells": 4}
     torch.manual_seed(0)
     built = build_encoder("vit_tiny", **encoder)
@@ -140,8 +185,9 @@ def test_an_evidence_head_on_a_transformer_allows_all_explanations(explain: Run,
     }
     save_network_card(tmp_path, card)
     torch.save({"network": classifier.state_dict()}, tmp_path / "best.pt")
-    explain(datalist=boxed, network_file=tmp_path / "best.pt", output_dir=tmp_path / "out", reference="evidence")
+    own = {"network_file": tmp_path / "best.pt", "anatomy_network": segmentation / "best.pt"}
+    explain(datalist=boxed, output_dir=tmp_path / "out", reference="evidence", **own)
     report = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert report["not judged"] == {}
-    assert len(report["figures"]["pixel_auroc"]) == 7
+    assert len(report["figures"]["pixel_auroc"]) == 8
     assert report["figures"]["energy_inside"]["grad_cam"]["difference"] is not None

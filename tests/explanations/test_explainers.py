@@ -10,6 +10,8 @@
 # limitations under the License.
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -211,6 +213,19 @@ def test_occlusion_is_the_fall_of_the_logit_when_a_square_takes_the_mean(images:
     mean = float(images[0].mean())
     assert float(maps[0, 0, 10, 20]) == pytest.approx((1 - mean) / 16, rel=1e-4)
     assert float(maps[0, 0, 0, 0]) == 0  # hiding what is dark raises the logit
+
+
+def test_occlusion_keeps_back_one_warning_of_monais_and_no_other(images: torch.Tensor) -> None:
+    class Warns(LinearClassifier):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            warnings.warn("Using a non-tuple sequence of the network's own", UserWarning, stacklevel=1)
+            return super().forward(x)
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        OcclusionExplainer(4, 0.0)(Warns(Squares(), 2), images[:1], 0)
+    raised = {str(warning.message)[:60] for warning in seen if "non-tuple" in str(warning.message)}
+    assert raised == {"Using a non-tuple sequence of the network's own"}
 
 
 @pytest.fixture

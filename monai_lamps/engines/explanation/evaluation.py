@@ -16,7 +16,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 
 from monai_lamps.data.atomic import atomic_write
 from monai_lamps.explanations import CannotExplainError, ConstantExplainer, Explainer
-from monai_lamps.handlers import write_cases
+from monai_lamps.handlers import evaluating, write_cases
 from monai_lamps.metrics import Bootstrap, Row
 from monai_lamps.reports import (
     Entry,
@@ -65,10 +65,11 @@ class ExplanationEvaluation:
     same patients for all.
 
     Args:
-        task: the classifier, on ``device``.
+        task: the classifier, on ``device``; judged in eval mode, and left as it was.
         explainers: by name.
         data: batches of ``image`` (B, 1, H, W) float in [0, 1], ``mask`` (B, 1, H, W) in [0, 1], inside from 0.5,
-            ``annotated`` (B, 1) bool, ``name`` and ``patient`` (texts).
+            ``annotated`` (B, 1) bool, ``name`` and ``patient`` (texts), in the order of the dataset; where they have
+            ``index`` (B,), the number of the item that was read, an item that comes again is left out.
         target: name of the class that is explained; may be left out where there is one.
         output_dir: where the files go.
         device: where the inputs must lie.
@@ -114,9 +115,10 @@ class ExplanationEvaluation:
             what ``metrics.json`` holds.
 
         Raises:
-            ValueError: when no explainer can be used, or no image shows where anything is.
+            ValueError: when the network does not allow the reference, or no image shows where anything is.
         """
-        rows, cases, reasons = self._look()
+        with evaluating(self.task):
+            rows, cases, reasons = self._look()
         statistics = {name: self.judge.statistic(own) for name, own in rows.items()}
         table = side_by_side(statistics, self.reference, [case["patient"] for case in cases], self.bootstrap)
         first = next(iter(rows.values()))
@@ -147,44 +149,63 @@ class ExplanationEvaluation:
         reasons: dict[str, str] = {}
         seconds = dict.fromkeys(self.explainers, 0.0)
         lost = 0
-        for batch in self.data:
+        for batch in self._batches():
             images = self.task.normalize(batch["image"].to(self.device))
             told = batch["annotated"].view(-1, 1, 1, 1) & (batch["mask"] > 0)
             masks = (batch["mask"] >= 0.5) & told
             lost += int((told.flatten(1).any(dim=1) & ~masks.flatten(1).any(dim=1)).sum())
-            with torch.no_grad():
-                probabilities = self.score(images).cpu()
-            cases += [{"image": name, "patient": who} for name, who in zip(batch["name"], batch["patient"])]
+            probabilities = self.score(images).cpu()
+            named = zip(batch["name"], batch["patient"], batch["place"])
+            cases += [{"image": name, "patient": who, "index": place} for name, who, place in named]
             for name in [name for name in self.explainers if name not in reasons]:
                 start = time.monotonic()
                 try:
                     maps = self.explainers[name](self.task.network, images, self._class).cpu()
                 except CannotExplainError as reason:
+                    if name == self.reference:
+                        raise ValueError(f"reference got '{name}', which cannot be used here: {reason}") from reason
                     reasons[name] = str(reason)
                     _LOGGER.warning(f"{name} is not judged: {reason}")
                     continue
                 seconds[name] += time.monotonic() - start
                 rows[name] += self.judge.rows(maps, masks, images, self.score, probabilities)
         rows = {name: own for name, own in rows.items() if name not in reasons}
-        self._check(rows, reasons)
+        if not any("pointing_game" in row for row in rows[self.reference]):
+            raise ValueError(
+                "no image shows where anything is (boxes or masks that are not empty), so there is nothing to compare "
+                "explanations with; choose another section, other structures, or synthetic lesions."
+            )
         if lost:
             _LOGGER.warning(f"the truth of {lost} images is too small to be seen at the size of the network's images.")
         _LOGGER.info("seconds for the maps: " + ", ".join(f"{name} {seconds[name]:.1f}" for name in rows))
         return rows, cases, reasons
 
-    def _check(self, rows: Mapping[str, list[Row]], reasons: Mapping[str, str]) -> None:
-        if not rows:
-            raise ValueError("no explainer can be used: " + " ".join(f"{name}: {why}" for name, why in reasons.items()))
-        if not any("pointing_game" in row for own in rows.values() for row in own):
-            raise ValueError(
-                "no image shows where anything is (boxes or masks that are not empty), so there is nothing to compare "
-                "explanations with; choose another section, other structures, or synthetic lesions."
-            )
+    def _batches(self) -> Iterator[dict[str, Any]]:
+        """The batches, each item once, and the ``place`` of each in the dataset.
 
-    def _pictures(self, rows: Mapping[str, list[Row]]) -> dict[str, Image.Image]:
+        An item comes twice where it stands in for one that could not be read, and in its own turn.
+        """
+        seen: set[int] = set()
+        start = 0
+        for batch in self.data:
+            places = range(start, start + len(batch["name"]))
+            start = places.stop
+            fresh = []
+            for row, item in enumerate(torch.as_tensor(batch.get("index", places)).tolist()):
+                if item not in seen:
+                    seen.add(item)
+                    fresh.append(row)
+            parts = {**batch, "place": places}
+            if fresh:
+                yield {
+                    key: part[fresh] if isinstance(part, Tensor) else [part[row] for row in fresh]
+                    for key, part in parts.items()
+                }
+
+    def _pictures(self, rows: Mapping[str, list[Row]], cases: Sequence[Row]) -> dict[str, Image.Image]:
         found = {}
         for caption, number in best_and_worst(rows).items():
-            item = self.data.dataset[number]
+            item = self.data.dataset[cases[number]["index"]]
             image, mask = item["image"][None].float(), item["mask"][None] >= 0.5
             inputs = self.task.normalize(image.to(self.device))
             shown = [name for name in rows if not isinstance(self.explainers[name], ConstantExplainer)]
@@ -201,7 +222,7 @@ class ExplanationEvaluation:
         rows: Mapping[str, list[Row]],
         cases: list[Row],
     ) -> None:
-        pictures = self._pictures(rows)
+        pictures = self._pictures(rows, cases)
         for caption, picture in pictures.items():
             file = re.sub(r"[^0-9A-Za-z_.-]+", "_", caption) + ".png"
             atomic_write(self.output_dir / "pictures" / file, partial(picture.save, format="PNG"))

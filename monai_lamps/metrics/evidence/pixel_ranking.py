@@ -38,7 +38,8 @@ def pixel_auroc(maps: Tensor, masks: Tensor) -> Tensor:
     Raises:
         ValueError: when a shape does not fit, or a map is negative or not finite.
     """
-    return torch.tensor([ranking.roc_auc(np.ones(len(ranking.order))) for ranking in _rankings(maps, masks)]).double()
+    found = [ranking.roc_auc(np.ones(len(ranking.order))) for ranking in _rankings(maps, masks)]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def pixel_average_precision(maps: Tensor, masks: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def pixel_average_precision(maps: Tensor, masks: Tensor) -> Tensor:
         ValueError: when a shape does not fit, or a map is negative or not finite.
     """
     found = [ranking.average_precision(np.ones(len(ranking.order))) for ranking in _rankings(maps, masks)]
-    return torch.tensor(found).double()
+    return torch.tensor(found, dtype=torch.float64)
 
 
 class PixelRanking(EvidenceMetric):
@@ -71,10 +72,11 @@ class PixelRanking(EvidenceMetric):
         """Both figures (B,); the pixels are sorted once."""
         rankings = _rankings(maps, masks)
         ones = [np.ones(len(ranking.order)) for ranking in rankings]
-        return {
-            "pixel_auroc": torch.tensor([r.roc_auc(w) for r, w in zip(rankings, ones)]).double(),
-            "pixel_average_precision": torch.tensor([r.average_precision(w) for r, w in zip(rankings, ones)]).double(),
+        found = {
+            "pixel_auroc": [r.roc_auc(w) for r, w in zip(rankings, ones)],
+            "pixel_average_precision": [r.average_precision(w) for r, w in zip(rankings, ones)],
         }
+        return {name: torch.tensor(values, dtype=torch.float64) for name, values in found.items()}
 
 
 def _rankings(maps: Tensor, masks: Tensor) -> list[Ranking]:

@@ -61,6 +61,12 @@ def _items(told: bool = True) -> list[dict[str, Any]]:
     return items
 
 
+def _values(report: dict[str, Any]) -> dict[tuple[str, str], float]:
+    """Every figure of every explanation that has one."""
+    table = report["figures"].items()
+    return {(f, name): e["value"] for f, row in table for name, e in row.items() if e["value"] is not None}
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     torch.manual_seed(0)
@@ -122,6 +128,28 @@ def test_probabilities_are_those_of_the_task(make: Make, tmp_path: Path) -> None
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_classifier_that_still_learns_is_judged_in_eval_mode_and_left_as_it_was(make: Make, tmp_path: Path) -> None:
+    evaluation = make()
+    expected = evaluation.run()
+    evaluation.task.train()
+    before = {name: value.clone() for name, value in evaluation.task.state_dict().items()}
+    assert evaluation.run() == expected
+    assert evaluation.task.network.training
+    assert all(torch.equal(value, before[name]) for name, value in evaluation.task.state_dict().items())
+
+
+def test_an_item_that_stands_in_for_another_counts_once(make: Make, tmp_path: Path) -> None:
+    items = [{**item, "index": number} for number, item in enumerate(_items())]
+    alone = make(items[:1] + items[2:]).run()
+    again = make([items[0], items[4], *items[2:]], output_dir=tmp_path / "again").run()
+    assert again["images"] == alone["images"] == 5
+    assert _values(again) == pytest.approx(_values(alone), rel=1e-5)
+    with open(tmp_path / "again" / "cases.csv", newline="") as file:
+        cases = [case for case in csv.DictReader(file) if case["explanation"] == "truth"]
+    assert sorted(case["image"] for case in cases) == ["0.png", "2.png", "3.png", "4.png", "5.png"]
+    assert [case["index"] for case in cases] == ["0", "1", "2", "3", "5"]
+
+
 def test_truth_that_is_lost_in_resizing_is_counted(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     items = _items()
     items[0]["mask"] = items[0]["mask"] * 0.3
@@ -145,7 +173,7 @@ def test_what_is_unknown_is_refused_at_once(make: Make, changes: dict[str, Any],
 
 
 def test_where_nothing_can_be_compared_it_says_why(make: Make) -> None:
-    with pytest.raises(ValueError, match="no explainer can be used: never: it is impossible"):
-        make(explainers={"never": Never()}).run()
+    with pytest.raises(ValueError, match="reference got 'never', which cannot be used here: it is impossible"):
+        make(reference="never").run()
     with pytest.raises(ValueError, match="no image shows where anything is"):
         make(_items(told=False)).run()
