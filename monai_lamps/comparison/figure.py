@@ -13,7 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+
+from monai_lamps.reports.pen import COLOURS, Pen, new_picture, ticks
 
 from .cells import Cell
 from .plan import Plan
@@ -21,16 +23,11 @@ from .readings import less_is_better
 
 __all__ = ["draw"]
 
-#: colours that differ for the colour-blind, too (Okabe and Ito)
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_SCALE = 2  # px of the picture for one of these units
 _PANEL, _PLOT = (420, 330), (62, 34, 404, 286)  # size, and its plot: left, top, right, bottom
 _COLUMNS = 3
 _LINE = 20
-_TICKS = 5
 _SPREAD = 0.7  # share of a column that the initialisations take
 
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 #: from a value to where it is drawn
 Height = Callable[[float], float]
 
@@ -46,53 +43,29 @@ def draw(plan: Plan, table: Sequence[Cell]) -> Image.Image:
     """
     columns = min(_COLUMNS, len(plan.figures))
     rows = math.ceil(len(plan.figures) / columns)
-    size = (columns * _PANEL[0], rows * _PANEL[1] + _LINE * (len(plan.encoders) + 1))
-    image = Image.new("RGB", (size[0] * _SCALE, size[1] * _SCALE), "white")
-    pen = _Pen(ImageDraw.Draw(image), ImageFont.load_default(13 * _SCALE))
+    picture = new_picture(columns * _PANEL[0], rows * _PANEL[1] + _LINE * (len(plan.encoders) + 1))
+    pen = Pen(picture)
     for number, figure in enumerate(plan.figures):
         row, column = divmod(number, columns)
         own = [cell for cell in table if cell.figure == figure]
         _panel(pen.moved(column * _PANEL[0], row * _PANEL[1]), plan, figure, own)
     _legend(pen.moved(0, rows * _PANEL[1]), plan)
-    return image
+    return picture
 
 
-class _Pen:
-    """Draws in units of the panel, from an origin."""
-
-    def __init__(self, canvas: ImageDraw.ImageDraw, font: Font, x: float = 0, y: float = 0) -> None:
-        self.canvas, self.font, self.x, self.y = canvas, font, x, y
-
-    def moved(self, x: float, y: float) -> _Pen:
-        return _Pen(self.canvas, self.font, x, y)
-
-    def line(self, points: Sequence[tuple[float, float]], colour: str, width: float = 1) -> None:
-        self.canvas.line([self._at(*point) for point in points], fill=colour, width=round(width * _SCALE))
-
-    def dot(self, x: float, y: float, radius: float, colour: str) -> None:
-        (left, top), (right, bottom) = self._at(x - radius, y - radius), self._at(x + radius, y + radius)
-        self.canvas.ellipse((left, top, right, bottom), fill=colour)
-
-    def text(self, x: float, y: float, text: str, anchor: str) -> None:
-        self.canvas.text(self._at(x, y), text, fill="black", font=self.font, anchor=anchor)
-
-    def _at(self, x: float, y: float) -> tuple[float, float]:
-        return (self.x + x) * _SCALE, (self.y + y) * _SCALE
-
-
-def _panel(pen: _Pen, plan: Plan, figure: str, table: Sequence[Cell]) -> None:
+def _panel(pen: Pen, plan: Plan, figure: str, table: Sequence[Cell]) -> None:
     left, top, right, bottom = _PLOT
-    ticks = _ticks(table)
+    marks = _ticks(table)
     step = (right - left) / len(plan.amounts)
 
     def height(value: float) -> float:
-        return bottom - (value - ticks[0]) / (ticks[-1] - ticks[0]) * (bottom - top)
+        return bottom - (value - marks[0]) / (marks[-1] - marks[0]) * (bottom - top)
 
     better = "less" if less_is_better(figure) else "more"
     pen.text(left, top - 9, f"{figure} ({better} is better)", "ls")
-    for tick in ticks:
-        pen.line([(left, height(tick)), (right, height(tick))], "#DDDDDD")
-        pen.text(left - 6, height(tick), f"{tick:.6g}", "rm")
+    for mark in marks:
+        pen.line([(left, height(mark)), (right, height(mark))], "#DDDDDD")
+        pen.text(left - 6, height(mark), f"{mark:.6g}", "rm")
     for number, amount in enumerate(plan.amounts):
         pen.text(left + (number + 0.5) * step, bottom + 6, amount.label, "mt")
     pen.text((left + right) / 2, bottom + 24, "training images", "mt")
@@ -102,10 +75,10 @@ def _panel(pen: _Pen, plan: Plan, figure: str, table: Sequence[Cell]) -> None:
         shift = 0.5 - _SPREAD / 2 + (turn + 0.4) * gap
         places = {amount: left + (number + shift) * step for number, amount in enumerate(plan.amounts)}
         own = [cell for cell in table if cell.encoder == encoder]
-        _series(pen, [(places[cell.amount], cell) for cell in own], height, gap * step, _COLOURS[turn % len(_COLOURS)])
+        _series(pen, [(places[cell.amount], cell) for cell in own], height, gap * step, COLOURS[turn % len(COLOURS)])
 
 
-def _series(pen: _Pen, placed: Sequence[tuple[float, Cell]], height: Height, gap: float, colour: str) -> None:
+def _series(pen: Pen, placed: Sequence[tuple[float, Cell]], height: Height, gap: float, colour: str) -> None:
     means = []
     for x, cell in placed:
         if cell.mean is None:
@@ -123,10 +96,10 @@ def _series(pen: _Pen, placed: Sequence[tuple[float, Cell]], height: Height, gap
         pen.line(means, colour, 1.5)
 
 
-def _legend(pen: _Pen, plan: Plan) -> None:
+def _legend(pen: Pen, plan: Plan) -> None:
     for number, encoder in enumerate(plan.encoders):
         y = _LINE * (number + 0.5)
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         pen.line([(_PLOT[0], y), (_PLOT[0] + 24, y)], colour, 1.5)
         pen.dot(_PLOT[0] + 12, y, 4, colour)
         pen.text(_PLOT[0] + 32, y, encoder, "lm")
@@ -136,11 +109,4 @@ def _ticks(table: Sequence[Cell]) -> list[float]:
     """Round numbers around all that is drawn."""
     ends = [cell.mean + sign * (cell.sd or 0) for cell in table if cell.mean is not None for sign in (-1, 1)]
     values = [*ends, *(value for cell in table for value in cell.values.values())] or [0.0, 1.0]
-    low, high = min(values), max(values)
-    if low == high:
-        low, high = low - (abs(low) or 1) / 10, high + (abs(high) or 1) / 10
-    rough = (high - low) / (_TICKS - 1)
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
-    first = math.floor(low / step)
-    return [step * number for number in range(first, math.ceil(high / step) + 1)]
+    return ticks(min(values), max(values))

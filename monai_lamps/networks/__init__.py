@@ -41,7 +41,15 @@ from .gather_ranks import gather_ranks
 from .heads import Composer, Decomposer, OrderHead, ProjectionHead
 from .memory_queue import MemoryQueue
 from .position import sincos_position_code
-from .segmenters import EncoderUNet, UPerNet, build_segmenter, build_swin_unetr, register_segmenter, segmenter_names
+from .segmenters import (
+    EncoderSwinUNETR,
+    EncoderUNet,
+    UPerNet,
+    build_segmenter,
+    build_swin_unetr,
+    register_segmenter,
+    segmenter_names,
+)
 from .shuffled_batch import shuffle_ranks
 from .teacher import EMATeacher
 from .token_decoder import TokenDecoder
@@ -55,6 +63,7 @@ __all__ = [
     "Decomposer",
     "EMATeacher",
     "Encoder",
+    "EncoderSwinUNETR",
     "EncoderUNet",
     "Evidence",
     "EvidenceNetwork",

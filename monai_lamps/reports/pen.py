@@ -30,15 +30,21 @@ class Pen:
 
     Args:
         picture: an RGB image.
+        x, y: where the pen's own origin lies in it.
     """
 
-    def __init__(self, picture: Image.Image) -> None:
+    def __init__(self, picture: Image.Image, x: float = 0, y: float = 0) -> None:
+        self._picture, self._x, self._y = picture, x, y
         self._canvas = ImageDraw.Draw(picture)
         self._font = ImageFont.load_default(_FONT * _SCALE)
 
+    def moved(self, x: float, y: float) -> Pen:
+        """A pen whose origin lies at ``(x, y)`` of this one's."""
+        return Pen(self._picture, self._x + x, self._y + y)
+
     def line(self, points: Sequence[tuple[float, float]], colour: str = "black", width: float = 1) -> None:
         """Join points ``(x, y)``."""
-        self._canvas.line([(x * _SCALE, y * _SCALE) for x, y in points], fill=colour, width=round(width * _SCALE))
+        self._canvas.line([self._at(x, y) for x, y in points], fill=colour, width=round(width * _SCALE))
 
     def dashes(self, points: Sequence[tuple[float, float]], colour: str = "black", width: float = 1) -> None:
         """Join every second pair of neighbours, of which there should be many."""
@@ -47,13 +53,16 @@ class Pen:
 
     def dot(self, x: float, y: float, radius: float = 3, colour: str = "black") -> None:
         """A filled circle."""
-        left, top, right, bottom = ((value * _SCALE) for value in (x - radius, y - radius, x + radius, y + radius))
-        self._canvas.ellipse((left, top, right, bottom), fill=colour)
+        self._canvas.ellipse([self._at(x - radius, y - radius), self._at(x + radius, y + radius)], fill=colour)
 
     def text(self, x: float, y: float, text: str, anchor: str = "ls") -> None:
         """A line of text; ``anchor`` as in Pillow (``ls`` left and baseline, ``mt`` middle and top, ...)."""
         plain = text.encode("latin-1", "replace").decode("latin-1")
-        self._canvas.text((x * _SCALE, y * _SCALE), plain, fill="black", font=self._font, anchor=anchor)
+        self._canvas.text(self._at(x, y), plain, fill="black", font=self._font, anchor=anchor)
+
+    def _at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the pen's lies in the picture, px."""
+        return (self._x + x) * _SCALE, (self._y + y) * _SCALE
 
 
 def new_picture(width: float, height: float) -> Image.Image:

@@ -164,6 +164,32 @@ def test_evaluation_of_validation_gives_what_training_found_best(
     assert report["figures"]["dice"]["value"] == pytest.approx(metrics(segmentation)["best validation/dice"], abs=1e-6)
 
 
+def test_distances_are_in_mm_too_where_the_files_know_the_size_of_their_pixels(
+    run_task: Run, segmentation: Path, labelled: Path, tmp_path: Path
+) -> None:
+    def nifti(path: Path, name: str) -> str:
+        pixels = np.asarray(Image.open(labelled.parent / path))
+        volume = nib.Nifti1Image(pixels.T[:, :, None].astype(np.int16), np.diag([-0.5, -0.5, 1, 1]))
+        nib.save(volume, tmp_path / name)
+        return name
+
+    items = [
+        {"image": nifti(item["image"], f"{number}.nii.gz"), "patient": str(number),
+         "masks": {key: nifti(mask, f"{number}_{key}.nii.gz") for key, mask in item["masks"].items()}}
+        for number, item in enumerate(json.loads(labelled.read_text())["test"])
+    ]  # fmt: skip
+    (tmp_path / "datalist.json").write_text(json.dumps({"training": [], "test": items}))
+    for name, datalist in (("mm", tmp_path / "datalist.json"), ("px", labelled)):
+        run_task(BUNDLE, "evaluate.json", kind="infer", datalist=datalist, network_file=segmentation / "best.pt",
+                 output_dir=tmp_path / name, bootstrap_draws=2)  # fmt: skip
+    found, plain = (json.loads((tmp_path / name / "figures.json").read_text())["figures"] for name in ("mm", "px"))
+    for figure in ("hd95", "surface_distance"):
+        pixels = found[f"{figure}_px/heart"]["value"]
+        assert pixels == pytest.approx(plain[f"{figure}_px/heart"]["value"], rel=1e-3)
+        assert found[f"{figure}_mm/heart"]["value"] == pytest.approx(0.75 * pixels, rel=1e-5)  # 48 px of 0.5 mm in 32
+        assert not any(f"{figure}_mm" in key for key in plain)
+
+
 def test_inference_writes_masks_in_the_geometry_of_each_file(run_task: Run, segmentation: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from reference_networks import State, convnext, convnext_features, resnet, resnet_features
+from released_layouts import adam, dino
 from torch import Tensor, nn
 
 from monai_lamps.bundle.starting_encoder import starting_encoder
@@ -37,7 +38,6 @@ from monai_lamps.networks import build_encoder
 Write = Callable[..., Path]
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 CARD = {"image_size": [32, 32], "normalization": {"mean": 0.5, "std": 0.25}}
-DINO = {"head.mlp.0.weight": torch.zeros(3, 128), "head.last_layer.weight_g": torch.ones(5, 1)}
 
 
 def as_timm(state: State) -> State:
@@ -54,23 +54,6 @@ def as_timm(state: State) -> State:
             words = ["stages", words[1], "blocks", words[2], layer, *words[4:]]
         renamed[".".join(words)] = value
     return renamed
-
-
-def adam(prefix: str = "") -> State:
-    """The bare ``encoder_q`` of Adam: ResNet-50 with the projection head 2048-2048-128 of MoCo-v2."""
-    head = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 16)).state_dict()
-    return {
-        f"{prefix}{key}": value
-        for key, value in (resnet() | {f"fc.{key}": value for key, value in head.items()}).items()
-    }
-
-
-def dino(backbone: State) -> State:
-    """A network of an Adam-v2 checkpoint."""
-    return {
-        **{f"module.backbone.{key}": value for key, value in backbone.items()},
-        **{f"module.{k}": v for k, v in DINO.items()},
-    }
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ from monai_lamps.reports import (
     markdown_table,
     page,
 )
-from monai_lamps.reports.pen import ticks
+from monai_lamps.reports.pen import Pen, new_picture, ticks
 
 TABLE = {
     "warp/error": {"ours": Entry(3.14159, 3.0, 3.3, -1.0, -1.2, -0.8), "floor": Entry(4.2, 4.0, 4.4)},
@@ -60,6 +60,18 @@ def test_ticks_enclose_the_range_evenly_and_are_few(low: float, width: float) ->
     assert marks[-1] >= high - tolerance
     assert 2 <= len(marks) <= 8
     np.testing.assert_allclose(np.diff(marks), marks[1] - marks[0], rtol=1e-5)
+
+
+def test_a_moved_pen_draws_the_same_elsewhere() -> None:
+    pictures = [new_picture(60, 50) for _ in range(2)]
+    for pen, x, y in ((Pen(pictures[0]), 30, 20), (Pen(pictures[1]).moved(10, 15).moved(20, 5), 0, 0)):
+        pen.line([(x, y), (x + 12, y + 9)], "#0072B2")
+        pen.dot(x + 20, y + 10, 3, "#D55E00")
+        pen.text(x, y + 25, "a")
+    drawn = np.asarray(pictures[0])
+    assert (drawn[:40, :60] == 255).all()
+    assert (drawn < 255).any()
+    np.testing.assert_array_equal(np.asarray(pictures[1]), drawn)
 
 
 def test_entries_show_as_many_digits_as_their_interval_has() -> None:

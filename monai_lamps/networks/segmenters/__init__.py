@@ -15,10 +15,11 @@ from __future__ import annotations
 from .encoder_unet import EncoderUNet
 from .feature_pyramid import FeaturePyramid, SimpleFeaturePyramid
 from .registry import build_segmenter, register_segmenter, segmenter_names
-from .swin_unetr import build_swin_unetr
+from .swin_unetr import EncoderSwinUNETR, build_swin_unetr
 from .upernet import PyramidPooling, UPerNet
 
 __all__ = [
+    "EncoderSwinUNETR",
     "EncoderUNet",
     "FeaturePyramid",
     "PyramidPooling",

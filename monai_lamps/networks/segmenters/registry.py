@@ -20,6 +20,7 @@ from torch import nn
 
 from ..encoders import Encoder
 from .encoder_unet import EncoderUNet
+from .swin_unetr import EncoderSwinUNETR
 from .upernet import UPerNet
 
 __all__ = ["build_segmenter", "register_segmenter", "segmenter_names"]
@@ -79,4 +80,5 @@ def _hint(word: str, known: Any) -> str:
 
 
 register_segmenter("encoder_unet", EncoderUNet)
+register_segmenter("swin_unetr", EncoderSwinUNETR)
 register_segmenter("upernet", UPerNet)

@@ -70,6 +70,37 @@ def test_the_valid_part_may_stay_the_validation(folder: Path) -> None:
     assert "test" not in sections
 
 
+@pytest.fixture
+def held_out(tmp_path: Path, picture: Make, table: Make) -> Path:
+    """The official test part as CheXlocalize has it: no column of views, paths from ``test/`` on."""
+    root = tmp_path / "elsewhere" / "chexlocalize" / "CheXpert"
+    paths = [f"test/patient64741/study1/view1_{view}.jpg" for view in ("frontal", "lateral")]
+    table(root / "test_labels.csv", f"Path,{','.join(CHEXPERT_CLASSES)}", [f"{path},{'0,' * 13}1" for path in paths])
+    for path in paths:
+        picture(root / path)
+    return tmp_path / "elsewhere"
+
+
+def test_the_official_test_part_is_the_test_and_the_valid_part_then_the_validation(
+    folder: Path, held_out: Path
+) -> None:
+    sections = read_set("chexpert", folder / "CheXpert-v1.0-small", test_set=str(held_out))
+    assert [len(sections[name]) for name in ("training", "validation", "test")] == [3, 1, 2]
+    item = sections["test"][0]
+    assert item["image"] == str(held_out / "chexlocalize/CheXpert/test/patient64741/study1/view1_frontal.jpg")
+    assert item["patient"] == "patient64741"
+    assert [name for name, value in item["labels"].items() if value] == ["Support Devices"]
+    frontal = read_set("chexpert", folder / "CheXpert-v1.0-small", test_set=str(held_out), views="frontal")
+    assert [len(frontal[name]) for name in ("training", "validation", "test")] == [2, 1, 1]
+
+
+def test_two_official_parts_cannot_both_be_the_test(folder: Path, held_out: Path) -> None:
+    with pytest.raises(ValueError, match="valid_as got 'test', but test_set is the test section; give valid_as=valid"):
+        read_set("chexpert", folder / "CheXpert-v1.0-small", test_set=str(held_out), valid_as="test")
+    with pytest.raises(FileNotFoundError, match=r"has no 'test_labels.csv' \(test table of CheXpert\)"):
+        read_set("chexpert", folder / "CheXpert-v1.0-small", test_set=str(folder / "CheXpert-v1.0-small" / "train"))
+
+
 @pytest.mark.parametrize(
     ("options", "uncertain", "blank"),
     [({}, -1, 0), ({"uncertain": "positive"}, 1, 0), ({"uncertain": "negative", "blank": "unknown"}, 0, -1)],

@@ -35,7 +35,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_segmenters_are_built_by_name(tiny_encoder: Build) -> None:
-    assert segmenter_names() == ["encoder_unet", "upernet"]
+    assert segmenter_names() == ["encoder_unet", "swin_unetr", "upernet"]
     encoder = tiny_encoder("swin_tiny")
     net = build_segmenter("upernet", encoder, 3, channels=8)
     assert isinstance(net, UPerNet)
