@@ -52,6 +52,8 @@ suppress_warnings = ["ref.python"]  # names of fields, such as mean, become link
 
 html_theme = "furo"
 html_title = "monai_lamps"
+html_static_path = ["style"]
+html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False

@@ -26,6 +26,8 @@ from typing import Any
 from repository_text import remove_stale, write_if_changed
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.inspect import signature as inspect_signature
+from sphinx.util.inspect import stringify_signature
 
 import monai_lamps
 
@@ -120,10 +122,22 @@ def plain_docstrings(app: Sphinx, what: str, name: str, value: Any, options: Any
             break
 
 
+def own_signature(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """MONAI's dictionary transforms have a ``__new__(*args, **kwargs)``, which names nothing; ``__init__`` does."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return signature, returns
+    return stringify_signature(
+        inspect_signature(value.__init__, bound_method=True), show_return_annotation=False
+    ), returns
+
+
 def setup(app: Sphinx) -> Mapping[str, Any]:
     """Register with Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", plain_docstrings, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", own_signature)
     app.connect("builder-inited", lambda app: write_api_pages(Path(app.srcdir)))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 

@@ -27,6 +27,7 @@ from .keys import derive_seed
 from .lists import XRAY14_CLASSES, read_list_file
 from .organs import ColumnOrgans, DicomOrgans, FolderOrgans, add_organs, organ_labels
 from .packed import PackedItems
+from .processes import default_workers
 from .radiograph import NoPixelDataError, RadiographError, read_radiograph
 from .rejects import RejectLog
 from .sets import read_set, set_names
@@ -73,6 +74,7 @@ __all__ = [
     "build_cache",
     "count_labels",
     "count_structures",
+    "default_workers",
     "derive_seed",
     "draw_annotated_thorax",
     "draw_body_part",

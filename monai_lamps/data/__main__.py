@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,14 @@ __all__ = ["main"]
 
 logger = logging.getLogger(__name__)
 
+#: an option's name; the bundles' options have underscores, so they are understood here as well
+_OPTION = re.compile(r"^--[a-z]+(?:_[a-z]+)+(?==|$)")
+
+_KINDS = (
+    "what a line of the list is: a path (paths, the default; labels that follow are dropped), or a path and labels: "
+    "xray14 14, shenzhen 1, rsna 1, vindr 6, vindr_local 22"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -41,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 2 for errors of use, which end with one line; 1 when ``verify`` finds damage.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args([_OPTION.sub(lambda name: name[0].replace("_", "-"), text) for text in given])
     try:
         status: int = options.run(options)
     except (ValueError, OSError) as error:
@@ -136,10 +146,10 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_list)
-    parser.add_argument("listfile")
-    parser.add_argument("--kind", default="paths", choices=list(LIST_KINDS))
+    parser.add_argument("listfile", help="text file with an image a line")
+    parser.add_argument("--kind", default="paths", choices=list(LIST_KINDS), help=_KINDS)
     parser.add_argument("--base", help="folder that the paths are relative to (default: that of the list)")
-    parser.add_argument("--out", default="datalist.json")
+    parser.add_argument("--out", default="datalist.json", help="the datalist (default: datalist.json)")
     _add_split(parser)
 
 

@@ -56,6 +56,11 @@ def load_datalist(path: str | Path, key: str = "training", base_dir: str | Path 
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"datalist '{path}' is not valid JSON ({error}).") from error
     if not isinstance(content, Mapping) or not {"training", key} & content.keys():
+        if there := [name for name in SECTIONS if name in content]:
+            other = "" if key == "training" else f", or give --section {there[0]}"
+            raise ValueError(
+                f"datalist '{path}' has no section '{key}', only {' and '.join(there)}; add the section{other}."
+            )
         raise ValueError(
             f"datalist '{path}' has no section 'training'; expected {{\"training\": [{{\"image\": PATH}}, ...]}}."
         )

@@ -39,8 +39,8 @@ class RadiographDataset(Dataset):
 
     The transform is seeded anew for every sample, so neither the number of workers or ranks nor a resume changes what
     is drawn. A sample that cannot be loaded or transformed is recorded once with its reason and replaced by another one
-    that (seed, epoch, index) determines; a run with too many of them stops. This mends a failure of the released Lamps
-    loader (lamps.md section 9, row 12), where an error is swallowed and the sample becomes ``None``.
+    that (seed, epoch, index) determines; a run with too many of them stops. This mends a failure of the loader in the
+    released code of Lamps, where an error is swallowed and the sample becomes ``None``.
 
     A file that failed is not read again by the same worker. If a failure is not a property of the file (a network drive
     that hiccups), which samples are replaced may depend on the workers.
@@ -162,7 +162,7 @@ class RadiographDataset(Dataset):
                 self._reject(used, error)
         raise RuntimeError(
             f"No readable sample in place of {self.name(number)} after {_ATTEMPTS} substitutes"
-            + (f"; the last one failed with: {root_cause(reason)}. " if reason is not None else ". ")
+            + (f"; the last one failed with: {root_cause(reason).rstrip('.')}. " if reason is not None else ". ")
             + self._mend()
         ) from reason
 
@@ -179,7 +179,7 @@ class RadiographDataset(Dataset):
         if count > max(1.0, self.max_reject * len(self)):
             raise RuntimeError(
                 f"{count} of {len(self)} samples could not be loaded, more than max_reject={self.max_reject:.1%} "
-                f"allows; the last one, {name}, failed with: {cause}. {self._mend()}"
+                f"allows; the last one, {name}, failed with: {cause.rstrip('.')}. {self._mend()}"
             ) from error
 
     def _rejected(self) -> int:

@@ -73,7 +73,7 @@ def index_folder(
         exclude: glob patterns of relative paths to leave out, e.g. ``masks/*``.
         max_reject: largest tolerated share of unreadable files (duplicates do not count).
         keep_duplicates: list exact duplicates like any other image (for inference).
-        progress: show a progress bar.
+        progress: tell how far it is, see :func:`~monai_lamps.data.progress_bar.progress_bar`.
 
     Returns:
         path of the datalist.

@@ -34,6 +34,8 @@ LIST_KINDS: dict[str, int | None] = {
     "vindr": 6,
     "vindr_local": 22,
 }
+_NAMES = {"xray14": XRAY14_CLASSES, "shenzhen": ("tuberculosis",)}  # of the labels, where the order is published
+_XRAY14_PATIENT = re.compile(r"(\d{8})_\d{3}")
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".nii.gz", ".nii")
 _LABELS = re.compile(r"^(?P<file>.*?\S)(?P<labels>(?:[\s,]+-?\d+(?:\.\d+)?)+)$")
 
@@ -41,7 +43,7 @@ _LABELS = re.compile(r"^(?P<file>.*?\S)(?P<labels>(?:[\s,]+-?\d+(?:\.\d+)?)+)$")
 def read_list_file(
     path: str | Path, base_dir: str | Path, kind: str = "paths", check: bool = True
 ) -> list[dict[str, Any]]:
-    """Read a list file of the papers' data sets (methods/lamps §8) as MONAI items.
+    """Read a list file of the papers' data sets, as released with their code, as MONAI items.
 
     A line holds a path and, after commas or spaces, its labels. Carriage returns, trailing spaces and empty lines are
     tolerated, a missing last newline too, and file names without their extension are completed. In ``paths`` labels are
@@ -55,7 +57,8 @@ def read_list_file(
         check: require that the files exist (needed to complete extensions).
 
     Returns:
-        items ``{"image": PATH, "label": [...]}``, without label for ``paths``.
+        items ``{"image": PATH, "label": [...]}``, without label for ``paths``; for xray14 and shenzhen also with
+        ``labels`` by name, which classification reads, and for xray14 with the ``patient`` that the file's name tells.
 
     Raises:
         FileNotFoundError: when the list does not exist, or a listed image does not.
@@ -83,13 +86,23 @@ def _item(line: str, base: Path, kind: str, check: bool, where: str) -> dict[str
     if check and (count is None or len(labels) > count):
         end = re.sub(rf"(?:[\s,]+[^\s,]+){{{count}}}$", "", line) if count else line
         if (file := _find(base, end)) is not None:
-            return {"image": file, "label": labels[-count:]} if count else {"image": file}
+            return _labelled(file, labels[-count:], kind) if count else {"image": file}
     if count is not None and len(labels) != count:
-        raise ValueError(f"{where}: expected {count} labels for '{kind}', got {len(labels)}: {line!r}")
+        mend = "; a list of names alone is 'paths'." if not labels else "; see the kinds of list."
+        raise ValueError(f"{where}: expected {count} labels for '{kind}', got {len(labels)}: {line!r}{mend}")
     file = _find(base, name) if check else os.path.join(base, name)
     if file is None:
         raise FileNotFoundError(f"{where}: no image '{base / name}', with or without an extension.")
-    return {"image": file, "label": labels} if count else {"image": file}
+    return _labelled(file, labels, kind) if count else {"image": file}
+
+
+def _labelled(file: str, labels: list[int | float], kind: str) -> dict[str, Any]:
+    item: dict[str, Any] = {"image": file, "label": labels}
+    if kind in _NAMES:
+        item["labels"] = dict(zip(_NAMES[kind], labels, strict=True))
+    if kind == "xray14" and (match := _XRAY14_PATIENT.match(Path(file).name)):
+        item["patient"] = match[1]
+    return item
 
 
 def _parse(line: str) -> tuple[str, list[int | float]]:

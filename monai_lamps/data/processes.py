@@ -24,7 +24,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any
 
-__all__ = ["map_in_processes", "serve"]
+__all__ = ["default_workers", "map_in_processes", "serve"]
 
 _AHEAD = 4  # chunks under way for every process: enough that none waits, few enough for the memory
 _PATIENCE = 10  # seconds for a process to end by itself
@@ -33,6 +33,19 @@ _PROGRAM = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from monai_lamps.data.processes import serve; serve()"
 )
+
+
+def default_workers(most: int = 4) -> int:
+    """How many processes load data where nobody says it: one for each core that this process may use.
+
+    Args:
+        most: the limit, where there are many cores.
+
+    Returns:
+        from 1 to ``most``; with more than there are cores PyTorch warns.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(most, cores)
 
 
 def map_in_processes(

@@ -19,9 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from monai_lamps.data.processes import map_in_processes
+from monai_lamps.data.progress_bar import progress_bar
 from monai_lamps.data.radiograph import NoPixelDataError, RadiographError, read_radiograph
 
 __all__ = ["verify_file", "verify_files"]
@@ -61,14 +60,14 @@ def verify_files(
     Args:
         paths: the files.
         workers: processes at most; all cores by default, 0 or 1 for this process alone. Few files get fewer.
-        progress: show a progress bar.
+        progress: tell how far it is, see :func:`~monai_lamps.data.progress_bar.progress_bar`.
 
     Returns:
         pairs of path and what :func:`verify_file` says, in the order of the paths.
     """
     workers = _worthwhile(paths, os.cpu_count() or 1 if workers is None else workers)
     results: list[dict[str, Any]] = []
-    with tqdm(total=len(paths), desc="verifying", unit="image", disable=not progress) as bar:
+    with progress_bar(len(paths), "verifying", "image", logger, shown=progress) as bar:
         if workers > 1:
             chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
             try:

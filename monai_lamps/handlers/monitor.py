@@ -50,7 +50,8 @@ class RepresentationMonitor(EpochFigures):
     ``method.embed(batch[image_key])[1]`` (:func:`collapse_figures`, in float32).
 
     A warning is logged, once until it recovers, when the effective rank falls below ``collapse_threshold`` of the
-    greatest possible or below 1.5 dimensions: in self-distillation the loss looks fine while all images become one.
+    greatest possible, or below 1.5 dimensions where more would be possible: in self-distillation the loss looks fine
+    while all images become one.
 
     Several processes share the batches out (:func:`rank_share`) and hand each other what they have seen, once a pass,
     so that every one has the figures that a single process would have. ``readings`` and ``embed`` must not communicate,
@@ -180,7 +181,7 @@ class RepresentationMonitor(EpochFigures):
         if "collapse/effective_rank" not in figures:
             return
         rank, share = figures["collapse/effective_rank"], figures["collapse/effective_rank_share"]
-        collapsed = share < self.collapse_threshold or rank < 1.5
+        collapsed = share < self.collapse_threshold or (rank < 1.5 and share < 0.75)  # two images have a rank of 1
         if collapsed and not self._warned:
             _LOGGER.warning(
                 "the representation collapses: effective rank %.2f, %.1f %% of the possible (threshold %.1f %%). Lower "

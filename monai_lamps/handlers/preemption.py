@@ -160,11 +160,30 @@ class PreemptionHandler:
 def leave_signals_to_main_process(_worker: int) -> None:
     """A ``worker_init_fn``: data loader workers ignore the signals by which a scheduler or Ctrl-C ends a run.
 
-    The main process ends them when it has saved; should it be killed, they notice and end by themselves.
+    The main process ends them when it has saved, by SIGTERM, which is obeyed when it comes from there; should it be
+    killed, they notice and end by themselves.
 
     Args:
         _worker: number of the worker, not used.
     """
     for name in _SIGNALS:
+        if name == "SIGTERM":
+            _end_with_the_main_process()
+            continue
         with contextlib.suppress(AttributeError, ValueError):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def _end_with_the_main_process() -> None:
+    """Take SIGTERM from the parent alone; where a signal does not tell its sender (not on POSIX), it stays as it is."""
+    if not hasattr(signal, "sigwaitinfo"):
+        return
+    parent = os.getppid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def wait() -> None:
+        while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, name="end with the main process", daemon=True).start()

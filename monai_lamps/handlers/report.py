@@ -40,7 +40,7 @@ class ReportHandler:
         history: the run's history, which survives resuming.
         chance: values that chance would give, by figure, shown beside it (e.g. order accuracy 1 / N).
         extra: figures known only at the end, called then (e.g. how many files were rejected).
-        files: what lies where, by name, for the last lines of the report.
+        files: what lies where, by name, for the last lines of the report; those that are not there are left out.
         early: what may end the run before its last epoch on purpose; None when nothing does.
         shown: beginnings of the names of figures that the log shows, besides those with a chance value.
     """
@@ -110,7 +110,7 @@ class ReportHandler:
             "steps": engine.state.iteration,
             "figures": figures,
             **(dict(self.extra()) if self.extra else {}),
-            "files": {name: str(path) for name, path in self.files.items()},
+            "files": {name: str(path) for name, path in self.files.items() if Path(path).exists()},
         }
 
     @staticmethod
@@ -124,17 +124,26 @@ class ReportHandler:
         state = "finished" if metrics["finished"] else "stopped early (run the same command again to go on)"
         if metrics.get("stopped_early"):
             state = "finished early, since validation has become no better"
-        lines = [f"{metrics['method']}: {state}, {metrics['epochs']} epochs, {metrics['steps']} steps", ""]
-        lines.append(f"  {'figure':<34}{'first':>12}{'last':>12}{'chance':>12}")
+        lines = [
+            f"{metrics['method']}: {state}, {_count(metrics['epochs'], 'epoch')}, {_count(metrics['steps'], 'step')}",
+            "",
+        ]
+        if metrics["figures"]:
+            lines.append(f"  {'figure':<34}{'first':>12}{'last':>12}{'chance':>12}")
         for name, figure in metrics["figures"].items():
             if "chance" not in figure and not name.startswith(tuple(shown)):
                 continue
             chance = f"{figure['chance']:>12.4g}" if "chance" in figure else ""
             lines.append(f"  {name:<34}{figure['first']:>12.4g}{figure['last']:>12.4g}{chance}")
         plain = ("method", "finished", "stopped_early", "epochs", "planned_epochs", "steps", "figures", "files")
-        lines += ["", *(f"  {name}: {_short(value)}" for name, value in metrics.items() if name not in plain)]
+        lines += [""] if metrics["figures"] else []
+        lines += [f"  {name}: {_short(value)}" for name, value in metrics.items() if name not in plain]
         lines += [f"  {name}: {path}" for name, path in metrics["files"].items()]
         return "\n".join(lines)
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _short(value: Any) -> str:

@@ -141,10 +141,12 @@ class ThroughputHandler(EpochFigures):
 
         Returns:
             ``images``, ``seconds``, ``images_per_second``, ``data_wait_share``, ``peak_memory_gb``, and with ``flops``
-            ``flops_per_second`` and ``share_of_peak`` over the epochs in which they were counted; zeros before the
-            first epoch.
+            ``flops_per_second`` and ``share_of_peak`` over the epochs in which they were counted; empty before the end
+            of the first epoch.
         """
         total = self._total
+        if not total.seconds:
+            return {}
         return {"images": total.images, "seconds": total.seconds, **total.rates(self.flops is not None)}
 
     def laps(self) -> Callable[[], dict[str, float]]:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -179,7 +180,9 @@ class SegmentationFigures(Figures):
                 if known := [(b, k) for b, k in both.tolist() if not scale[b].isnan().any()]:
                     b, k = (list(axis) for axis in zip(*known))
                     masks = (mask[b, k][:, None].float() for mask in (answer, truth))
-                    values[b, k] = distance(*masks, spacing=scale[b].tolist())[:, 0].double()
+                    with warnings.catch_warnings():  # MONAI 1.6 warns of an argument that it gives itself
+                        warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
+                        values[b, k] = distance(*masks, spacing=scale[b].tolist())[:, 0].double()
                 table[f"{name}_{unit_name}"] = values
         return table
 

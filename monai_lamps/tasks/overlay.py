@@ -24,6 +24,7 @@ from torch.nn import functional
 __all__ = ["best_median_worst", "captioned", "glowing", "outline", "overlay", "plain_text", "row_of"]
 
 _CAPTION = 14  # px, the height of Pillow's own font and a margin
+_NARROWEST = 144  # px that about 20 letters of it take
 
 
 def overlay(image: Tensor, truth: Tensor, answer: Tensor) -> Tensor:
@@ -71,7 +72,12 @@ def outline(mask: Tensor, width: int = 1) -> Tensor:
 
 
 def captioned(picture: Tensor, text: str) -> Tensor:
-    """A picture (3, H, W) with a line of text above it, (3, H + 14, W)."""
+    """A picture (3, H, W) with a line of text above it, (3, H + 14, W).
+
+    One that is narrower than 144 px, too narrow for the usual captions, is shown several times as large.
+    """
+    times = math.ceil(_NARROWEST / picture.shape[-1])
+    picture = picture.repeat_interleave(times, 1).repeat_interleave(times, 2)
     strip = Image.new("RGB", (picture.shape[-1], _CAPTION))
     ImageDraw.Draw(strip).text((2, 1), plain_text(text), fill=(255, 255, 255), font=ImageFont.load_default())
     drawn = torch.from_numpy(np.array(strip)).permute(2, 0, 1).float() / 255

@@ -10,6 +10,7 @@
 # limitations under the License.
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,19 @@ def test_errors_of_use_are_one_line_and_status_2(
     error = capsys.readouterr().err
     assert error.startswith(text.format(tmp_path))
     assert error.count("\n") == 1
+
+
+def test_options_may_be_written_as_the_bundles_write_them(films: Path, tmp_path: Path) -> None:
+    def patients(option: str, out: Path) -> set[str]:
+        assert (
+            main(["index", str(films), "--out", str(out), "--workers", "0", "--quiet", option, "--max_reject=1"]) == 0
+        )
+        items = json.loads((out / "datalist.json").read_text())
+        return {item["patient"] for section in ("training", "validation") for item in items[section]}
+
+    hyphens = patients(r"--patient-pattern=(p\d)/", tmp_path / "a")
+    assert len(hyphens) > 1
+    assert patients(r"--patient_pattern=(p\d)/", tmp_path / "b") == hyphens
 
 
 def test_too_many_bad_files_are_one_line_of_the_command(

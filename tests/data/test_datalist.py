@@ -86,8 +86,10 @@ def test_a_list_for_evaluation_needs_no_training_section(tmp_path: Path) -> None
     path = tmp_path / "list.json"
     path.write_text('{"test": ["a.png"]}')
     assert [item["image"] for item in load_datalist(path, "test")] == [str(tmp_path / "a.png")]
-    with pytest.raises(ValueError, match="has no section 'training'"):
+    with pytest.raises(ValueError, match="no section 'validation', only test; add the section, or give --section test"):
         load_datalist(path, "validation")
+    with pytest.raises(ValueError, match=r"has no section 'training', only test; add the section\.$"):
+        load_datalist(path)
 
 
 def test_a_missing_datalist_says_how_to_make_one(tmp_path: Path) -> None:

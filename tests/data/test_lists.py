@@ -10,6 +10,7 @@
 # limitations under the License.
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,15 +43,32 @@ def test_xray14_has_fourteen_labels_after_spaces(tmp_path: Path) -> None:
     one, two = "0 1 0 0 0 0 0 0 0 0 0 0 0 0", "0 0 0 0 0 0 0 0 0 0 0 0 0 1"
     items = read_list_file(listed(tmp_path, f"00000001_000.png {one}\n00000002_000.png {two}"), tmp_path, "xray14")
     assert items == [
-        {"image": str(tmp_path / "00000001_000.png"), "label": [0, 1] + [0] * 12},
-        {"image": str(tmp_path / "00000002_000.png"), "label": [0] * 13 + [1]},
+        {
+            "image": str(tmp_path / f"{patient}_000.png"),
+            "label": label,
+            "labels": dict(zip(XRAY14_CLASSES, label, strict=True)),
+            "patient": patient,
+        }
+        for patient, label in (("00000001", [0, 1] + [0] * 12), ("00000002", [0] * 13 + [1]))
     ]
+
+
+def test_images_of_one_patient_of_xray14_stay_in_one_section(tmp_path: Path) -> None:
+    names = [f"{patient:08}_{number:03}.png" for patient in range(10) for number in range(4)]
+    films(tmp_path / "films", *names)
+    path, out = listed(tmp_path, "\n".join(f"{name} " + " ".join("0" * 14) for name in names)), tmp_path / "o.json"
+    assert main(["list", str(path), "--kind", "xray14", "--base", str(tmp_path / "films"), "--out", str(out)]) == 0
+    sections = json.loads(out.read_text())
+    training, validation = ({item["patient"] for item in sections[name]} for name in ("training", "validation"))
+    assert (len(training), len(validation)) == (9, 1)
+    assert not training & validation
 
 
 def test_shenzhen_has_a_label_after_a_comma(tmp_path: Path) -> None:
     films(tmp_path, "CHNCXR_0001_0.png", "CHNCXR_0330_1.png")
     items = read_list_file(listed(tmp_path, "CHNCXR_0001_0.png,0\nCHNCXR_0330_1.png,1\n"), tmp_path, "shenzhen")
     assert [item["label"] for item in items] == [[0], [1]]
+    assert [item["labels"] for item in items] == [{"tuberculosis": 0}, {"tuberculosis": 1}]
     assert items[1]["image"] == str(tmp_path / "CHNCXR_0330_1.png")
 
 
@@ -110,7 +128,11 @@ def test_without_check_paths_are_taken_as_they_are(tmp_path: Path) -> None:
     [
         ("a.png 0 1\n", "xray14", r"line 1: expected 14 labels for 'xray14', got 2: 'a.png 0 1'"),
         ("a.png 1\na.png 1 0\n", "rsna", r"line 2: expected 1 labels for 'rsna', got 2"),
-        ("a.png\n", "shenzhen", r"line 1: expected 1 labels for 'shenzhen', got 0"),
+        (
+            "a.png\n",
+            "shenzhen",
+            r"line 1: expected 1 labels for 'shenzhen', got 0: 'a.png'; a list of names alone is 'paths'",
+        ),
         (" \r\n\n", "paths", "is empty"),
         ("a.png", "chexpert", r"unknown kind of list 'chexpert', valid kinds are paths, xray14"),
     ],

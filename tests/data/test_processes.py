@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from monai_lamps.data import processes
-from monai_lamps.data.processes import map_in_processes
+from monai_lamps.data.processes import default_workers, map_in_processes
 
 READER = """
 import os, sys
@@ -100,3 +100,12 @@ def test_a_process_that_cannot_start_or_import_the_function_is_an_error(
     monkeypatch.setattr(processes.sys, "executable", "")
     with pytest.raises(OSError, match="does not know its own executable"):
         list(map_in_processes(math.sqrt, [[4.0]], 1, lost))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="not on this system")
+def test_no_more_processes_load_data_than_there_are_cores_or_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1})
+    assert default_workers() == 2
+    assert default_workers(most=1) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(64)))
+    assert default_workers() == 4

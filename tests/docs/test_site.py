@@ -29,6 +29,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from docutils import nodes
 
+import monai_lamps.transforms
+
 EXTENSIONS = ["api_pages", "command_pages", "configuration_pages", "mathml", "option_texts", "repository_text"]
 
 
@@ -72,6 +74,7 @@ def _pages(folder: Path) -> dict[Path, Page]:
 def _broken(pages: dict[Path, Page]) -> list[str]:
     """Links and files of pages that lead nowhere, and files that are loaded from elsewhere."""
     found = []
+    resolved = {path.resolve(): page for path, page in pages.items()}
     for path, page in pages.items():
         for target in [*page.links, *page.loaded]:
             parts = urlsplit(target)
@@ -80,7 +83,7 @@ def _broken(pages: dict[Path, Page]) -> list[str]:
                     found.append(f"{path.name} loads {target}")
                 continue
             file = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
-            known = {known.resolve(): page for known, page in pages.items()}.get(file)
+            known = resolved.get(file)
             if not file.exists() or (known and parts.fragment and unquote(parts.fragment) not in known.ids):
                 found.append(f"{path.name}: {target}")
     return found
@@ -166,6 +169,14 @@ def test_every_public_name_is_described_once_and_has_a_docstring(extensions: dic
             value = getattr(package, name)
             known = (package.__name__, name) in own or isinstance(value, ModuleType)
             assert known or any(package.__name__ in entry.also for entry in names if entry.value is value), name
+
+
+def test_dictionary_transforms_are_shown_with_their_own_arguments(extensions: dict[str, Any]) -> None:
+    def shown(value: Any, signature: str) -> Any:
+        return extensions["api_pages"].own_signature(None, "class", "name", value, None, signature, None)[0]
+
+    assert shown(monai_lamps.transforms.Decomposed, "(*args, **kwargs)").startswith("(keys")
+    assert shown(monai_lamps.transforms.Decompose, "(own: int)") == "(own: int)"
 
 
 def test_docstrings_keep_stars_and_bars_but_not_in_code(extensions: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def test_the_map_has_the_size_of_the_file(tmp_path: Path) -> None:
         assert written.shape == size
         assert np.abs(written - 255 * expected.numpy()).max() <= 0.51
     overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / "0.png"))
-    assert overlay.shape == (64 + 14, 2 * 96 + 2, 3)
+    assert overlay.shape == (2 * 64 + 14, 2 * 2 * 96 + 2, 3)
 
 
 @torch.no_grad()

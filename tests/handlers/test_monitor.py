@@ -147,6 +147,16 @@ def test_a_line_is_a_collapse_though_few_images_make_its_share_large(
     assert "the representation collapses: effective rank 1.0" in caplog.text
 
 
+def test_two_images_that_differ_are_no_collapse_though_they_cannot_have_more_than_one_dimension(
+    trainer: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = trainer(epochs=1, length=1)
+    RepresentationMonitor([{"image": torch.rand(2, 4)}]).attach(engine)
+    engine.go()
+    assert engine.state.metrics["collapse/effective_rank"] == pytest.approx(1.0)
+    assert "collapses" not in caplog.text
+
+
 def test_a_single_image_has_no_collapse_figures(trainer: Make) -> None:
     figures = RepresentationMonitor([{"image": torch.rand(1, 4)}]).measure(trainer().method)
     assert list(figures) == ["validation/mean_pixel"]

@@ -198,6 +198,31 @@ def test_a_signal_to_the_whole_process_group_with_loader_workers_is_survived_and
     assert len(list_checkpoints(tmp_path / "checkpoints")) == 1
 
 
+_LEFT_OVER: list[Any] = []
+
+
+def _end_with_workers_at_work() -> None:
+    torch.set_num_threads(1)
+    loader: Any = DataLoader(
+        range(8),  # type: ignore[arg-type]
+        num_workers=2,
+        persistent_workers=True,
+        worker_init_fn=leave_signals_to_main_process,
+    )
+    _LEFT_OVER.append(loader)
+    assert len(list(loader)) == 8
+
+
+def test_a_run_ends_though_it_leaves_workers_behind() -> None:
+    process = multiprocessing.get_context("fork").Process(target=_end_with_workers_at_work)
+    process.start()
+    process.join(30)
+    hangs = process.is_alive()
+    process.kill()
+    assert not hangs
+    assert process.exitcode == 0
+
+
 def _train_rank(rank: int, folder: Path, make: Make) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=2)

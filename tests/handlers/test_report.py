@@ -65,7 +65,9 @@ def test_every_figure_has_its_first_and_last_value_and_chance_where_known(tmp_pa
 
 def test_a_finished_run_says_so(tmp_path: Path, trainer: Make) -> None:
     history = HistoryHandler()
-    run(trainer, history, ReportHandler(tmp_path, history, files={"encoder": tmp_path / "encoder.pt"}))
+    (tmp_path / "encoder.pt").touch()
+    files = {"encoder": tmp_path / "encoder.pt", "pictures": tmp_path / "pictures"}
+    run(trainer, history, ReportHandler(tmp_path, history, files=files))
     metrics = read(tmp_path)
     metrics.pop("figures")
     assert metrics == {
@@ -84,7 +86,7 @@ def test_a_run_stopped_midway_says_so_and_counts_completed_epochs(tmp_path: Path
     metrics = read(tmp_path)
     assert (metrics["finished"], metrics["epochs"], metrics["steps"]) == (False, 1, 6)
     assert ReportHandler.render(metrics).startswith(
-        "tiny: stopped early (run the same command again to go on), 1 epochs, 6 steps\n"
+        "tiny: stopped early (run the same command again to go on), 1 epoch, 6 steps\n"
     )
 
 
@@ -185,6 +187,25 @@ def test_the_text_shows_a_figure_a_line_then_the_rest() -> None:
         ["encoder:", "out/encoder.pt"],
     ]
     assert len({len(line) for line in (lines[2], lines[4])}) == 1  # columns are aligned
+
+
+def test_a_run_that_was_stopped_in_its_first_epoch_shows_no_empty_table() -> None:
+    metrics = {
+        "method": "lamps",
+        "finished": False,
+        "epochs": 0,
+        "planned_epochs": 2,
+        "steps": 3,
+        "figures": {},
+        "rejected_files": 1,
+        "files": {"checkpoints": "out/checkpoints"},
+    }
+    assert ReportHandler.render(metrics).splitlines() == [
+        "lamps: stopped early (run the same command again to go on), 0 epochs, 3 steps",
+        "",
+        "  rejected_files: 1",
+        "  checkpoints: out/checkpoints",
+    ]
 
 
 def test_the_report_is_logged(tmp_path: Path, trainer: Make, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,6 +73,11 @@ def test_every_figure_is_what_a_plain_reference_gives(batch: dict[str, Any]) -> 
     assert row["hd95_px/lung"] == row["surface_distance_mm/lung"] == 0
 
 
+def test_figures_are_made_without_a_warning(batch: dict[str, Any], recwarn: pytest.WarningsRecorder) -> None:
+    SegmentationFigures(["lung", "heart"]).rows(answers(), batch)
+    assert not [str(warning.message) for warning in recwarn]
+
+
 def test_what_is_not_annotated_or_not_there_is_left_out_and_false_alarms_are_counted(batch: dict[str, Any]) -> None:
     figures = SegmentationFigures(["heart", "lung"])
     rows = figures.rows(answers(), batch)

@@ -66,8 +66,8 @@ def test_curves_are_drawn_of_the_classes_that_have_them() -> None:
 def test_images_are_shown_with_the_most_probable_class() -> None:
     task, data = classification(), batch()
     picture = task.pictures(data)["cases"]
-    assert picture.shape == (3, 16 + 14, 4 * 16 + 3 * 2)
-    assert torch.equal(picture[:, 14:, :16], data["image"][0].expand(3, -1, -1))
+    assert picture.shape == (3, 9 * 16 + 14, 4 * 9 * 16 + 3 * 2)  # 144 px wide, for the captions
+    assert torch.equal(picture[:, 14::9, : 9 * 16 : 9], data["image"][0].expand(3, -1, -1))
 
 
 def test_shapes_and_names_that_do_not_fit_are_named() -> None:

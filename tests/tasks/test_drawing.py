@@ -45,10 +45,18 @@ def test_a_map_glows_where_it_is_strong_and_leaves_the_image_elsewhere() -> None
 
 
 def test_a_caption_is_a_strip_with_text_above_the_picture() -> None:
-    picture = torch.rand(3, 20, 60)
+    picture = torch.rand(3, 20, 150)
     drawn = captioned(picture, "best: Lungenödem 肺")
     assert torch.equal(drawn[:, 14:], picture)
     assert 0 < drawn[:, :14].mean() < 0.5
+
+
+def test_a_small_picture_is_enlarged_so_that_there_is_room_for_its_caption() -> None:
+    picture = torch.rand(3, 20, 60)
+    drawn = captioned(picture, "median: dice 0.853")
+    assert drawn.shape == (3, 3 * 20 + 14, 3 * 60)
+    assert torch.equal(drawn[:, 14::3, ::3], picture)
+    assert drawn[:, :14, -3:].max() == 0  # the text ends before the picture does
 
 
 def test_pictures_lie_side_by_side() -> None:

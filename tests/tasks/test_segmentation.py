@@ -125,7 +125,7 @@ def test_best_median_and_worst_cases_of_each_structure_are_drawn_and_absent_ones
     pictures = task.case_pictures(rows, look)
     assert list(pictures) == ["overlay/square"]
     assert asked == [[1, 2, 0]]
-    assert pictures["overlay/square"].shape == (3, 32 + 14, 3 * 32 + 2 * 2)
+    assert pictures["overlay/square"].shape == (3, 5 * 32 + 14, 3 * 5 * 32 + 2 * 2)
 
 
 def test_without_an_overlap_there_are_no_cases_to_choose() -> None:

@@ -31,6 +31,7 @@ from monai_lamps.data.cache.folder import building_alone, disk_full_explained, p
 from monai_lamps.data.cache.layout import DTYPES, REJECTED, CacheDescription, name_digest
 from monai_lamps.data.cache.names import ListedImages
 from monai_lamps.data.cache.part import write_part
+from monai_lamps.data.progress_bar import progress_bar
 from monai_lamps.data.rejects import RejectLog
 
 __all__ = ["build_cache"]
@@ -71,7 +72,7 @@ def build_cache(
         dtype: "auto" stores 8 bits where they lose nothing and 16 elsewhere; or "uint8" or "uint16".
         max_reject: largest tolerated share of images that cannot be read.
         images_per_part: at most this many images a part; by default as the cache was begun, or 1024.
-        progress: show a progress bar.
+        progress: tell how far it is, see :func:`~monai_lamps.data.progress_bar.progress_bar`.
 
     Returns:
         the folder of the cache.
@@ -142,7 +143,7 @@ class _Build:
         announce_build(self.out, encode, paths, len(missing), workers)
         with (
             closing(encode_images(encode, paths, workers)) as encoded,  # its processes end with this
-            tqdm(total=len(paths), desc="caching", unit="image", disable=not progress) as bar,
+            progress_bar(len(paths), "caching", "image", logger, shown=progress) as bar,
         ):
             images = self._watched(paths, encoded, bar)
             for number in missing:
@@ -201,7 +202,8 @@ def _say_what_is_left(out: Path, description: CacheDescription, finished: bool) 
     if finished:
         rejected = len(RejectLog(out / REJECTED))
         kept = description.images - rejected
-        logger.info(f"{kept} images in {description.parts} parts, {rejected} unreadable -> {out}")
+        parts = "1 part" if description.parts == 1 else f"{description.parts} parts"
+        logger.info(f"{kept} images in {parts}, {rejected} unreadable -> {out}")
         return
     missing = len(missing_parts(out, description))
     logger.info(

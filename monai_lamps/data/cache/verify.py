@@ -12,19 +12,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from tqdm import tqdm
 
 from monai_lamps.data.cache.array_cache import ArrayCache
 from monai_lamps.data.cache.finish import finish_cache
 from monai_lamps.data.cache.layout import DATALIST, CacheDescription, CacheError, part_name
 from monai_lamps.data.cache.part import PartFile, read_table
 from monai_lamps.data.datalist import SECTIONS, load_datalist
+from monai_lamps.data.progress_bar import progress_bar
 
 __all__ = ["verify_cache"]
+
+logger = logging.getLogger(__name__)
 
 
 def verify_cache(
@@ -36,7 +38,7 @@ def verify_cache(
         path: folder of the cache.
         repair: delete what is damaged, so that the command that made the cache makes it anew.
         workers: threads; all cores by default.
-        progress: show a progress bar.
+        progress: tell how far it is, see :func:`~monai_lamps.data.progress_bar.progress_bar`.
 
     Returns:
         what is damaged or missing, by the name of the part or file, with what is wrong; empty for a sound cache.
@@ -50,7 +52,7 @@ def verify_cache(
     damage: dict[str, str] = {}
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=description.parts, desc="verifying", unit="part", disable=not progress) as bar,
+        progress_bar(description.parts, "verifying", "part", logger, shown=progress) as bar,
     ):
         numbers = range(description.parts)
         for number, problem in zip(numbers, pool.map(lambda n: _damage_of(folder, n, description), numbers)):
