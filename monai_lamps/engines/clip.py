@@ -40,8 +40,8 @@ class PerParameterClip:
     """
     Scale each parameter's gradient to an L2 norm of at most `max_norm`, each by itself.
 
-    As published for Lamps (DINO style, max_norm 0.8; lamps.md section 4), unlike `torch.nn.utils.clip_grad_norm_`,
-    which scales all gradients by one factor.
+    As in the released code of Lamps (DINO style, max_norm 0.8), unlike `torch.nn.utils.clip_grad_norm_`, which scales
+    all gradients by one factor.
 
     Args:
         max_norm: largest norm of one parameter's gradient, > 0.

@@ -26,10 +26,10 @@ class NonFiniteGuard:
     """
     Take the optimizer step only if the loss and every gradient are finite.
 
-    `ignite.handlers.TerminateOnNan` looks after the update, when the weights are already lost (reliability.md section
-    2). Here a non-finite step changes neither weights nor optimizer state. The trainer turns a non-finite loss into
-    non-finite gradients (`seed_gradient`), and in a distributed run gradients are all-reduced before they are looked
-    at, so all ranks take the same decision without a further message.
+    `ignite.handlers.TerminateOnNan` looks after the update, when the weights are already lost. Here a non-finite step
+    changes neither weights nor optimizer state. The trainer turns a non-finite loss into non-finite gradients
+    (`seed_gradient`), and in a distributed run gradients are all-reduced before they are looked at, so all ranks take
+    the same decision without a further message.
 
     Without a host synchronisation where the optimizer can decide on the device (``fused=True``: the flag is handed over
     as ``optimizer.found_inf``): counts then stay on the device and are read every ``patience + 1`` steps, so a run

@@ -27,8 +27,8 @@ def weight_decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str
     """
     Two parameter groups: matrices and kernels with weight decay, biases and 1-D parameters (norm scales) without.
 
-    This is the published grouping of Lamps (lamps.md section 4). Only parameters that are trained are taken, so a
-    frozen teacher inside the module stays out.
+    This is the grouping of the released code of Lamps. Only parameters that are trained are taken, so a frozen teacher
+    inside the module stays out.
 
     Args:
         module: the module to train.

@@ -56,10 +56,9 @@ class Cosine:
     ``end + (start - end) * (1 + cos(pi * (s - W) / (S - W))) / 2``. The last step of the run is one step short of
     `end`.
 
-    Lamps (arXiv 2512.22872, released recipe; see lamps.md section 4) uses it for the learning rate (10 epochs of
-    warm-up from 0, then to 1e-6), the weight decay (0.04 to 0.4) and the teacher momentum (0.996 to 1), all per step.
-    Deviation: the released warm-up reaches its peak one step earlier (it counts both ends), a relative difference of
-    1/W.
+    Lamps (arXiv 2512.22872) uses it in its released code for the learning rate (10 epochs of warm-up from 0, then to
+    1e-6), the weight decay (0.04 to 0.4) and the teacher momentum (0.996 to 1), all per step. Deviation: the released
+    warm-up reaches its peak one step earlier (it counts both ends), a relative difference of 1/W.
 
     Args:
         start: value after the warm-up.

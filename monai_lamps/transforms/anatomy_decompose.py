@@ -159,7 +159,7 @@ def crop_part(img: Tensor, box: np.ndarray) -> Tensor:
 class AnatomyDecompose(Transform):
     """Decompose one image into its ``2**level`` parts (Adam's Anatomy Decomposer), see :py:func:`decomposition_boxes`.
 
-    Lamps' :py:class:`Decompose` is the other decomposition of this package: it halves *every* axis at each level, needs
+    Lamps' :py:class:`Decompose` is the other decomposition of this package: it halves every axis at each level, needs
     sides that are divisible, and orders the parts as the composer's weights expect.
 
     Args:

@@ -23,10 +23,10 @@ import torch
 from monai.config.type_definitions import KeysCollection, NdarrayOrTensor
 from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import TransformBackends
-from scipy import ndimage
 from torch import Tensor
 
 from monai_lamps.transforms.body_region import body_region, lucent_part
+from monai_lamps.transforms.lesion_place import fade_in, place_at, tissue_around
 from monai_lamps.transforms.lesion_shape import LesionShape
 from monai_lamps.transforms.lesion_textures import TEXTURES, LesionSite, LesionTexture
 from monai_lamps.transforms.resample import as_image
@@ -40,12 +40,9 @@ __all__ = [
     "RandSyntheticLesiond",
 ]
 
-_FADE = 0.03  # of the shorter side: how far inside the region a lesion has its full opacity
 _SLIMMEST = 0.5  # shorter over longest axis of a lesion, at least
 _RIM = (0.45, 1.0)
 _IRREGULARITY = (0.03, 0.18)
-_TISSUE = (10, 85)  # percentiles of the grey values around a lesion between which it is drawn
-_LEAST_SPAN = 0.1  # of these grey values
 _SATURATED = 0.95  # grey value above which nothing can be put
 _VISIBLE = 0.02  # mean change of the grey values in a lesion's core, below which it is put elsewhere
 _FAINTEST = 1 / 256  # opacity that is taken for none
@@ -191,7 +188,7 @@ class RandSyntheticLesion(RandomizableTransform):
         for plan in self.plans:
             allowed = lucent if plan.lucent and lucent.any() else open_to
             for number in range(_TRIES if allowed.any() else 0):
-                centre = _place(allowed, (plan.place + number * _GOLDEN) % 1)
+                centre = place_at(allowed, (plan.place + number * _GOLDEN) % 1)
                 if self._put(plan, number, centre, region, lesioned, mask):
                     break
         return LesionedImage(lesioned, healthy, mask)
@@ -201,9 +198,9 @@ class RandSyntheticLesion(RandomizableTransform):
     ) -> bool:
         """Put one lesion, the given try, into image and mask; False, and nothing changes, where nothing would show."""
         box = plan.shape.box(centre, region.shape)
-        opacity = plan.shape.opacity(centre, box) * _fade(region, box)
+        opacity = plan.shape.opacity(centre, box) * fade_in(region, box)
         opacity = torch.where(opacity < _FAINTEST, 0, opacity)
-        site = LesionSite(lesioned, box, *_tissue(lesioned, region, box))
+        site = LesionSite(lesioned, box, *tissue_around(lesioned, region, box))
         full = self.textures[plan.texture](site, np.random.RandomState((plan.seed + number) % 2**32))
         there = (slice(None), *box)
         changed = (lesioned[there] + opacity * (full - lesioned[there])).clamp(0, 1)
@@ -289,36 +286,3 @@ def _checked(region: NdarrayOrTensor, image: Tensor) -> Tensor:
     if tuple(inside.shape) not in (shape, (1, *shape)):
         raise ValueError(f"region must be {shape} or {(1, *shape)}, as the image, got {tuple(inside.shape)}.")
     return inside.reshape(shape)
-
-
-def _place(allowed: Tensor, place: float) -> tuple[int, ...]:
-    """The pixel that lies at this share of all allowed ones."""
-    found = allowed.flatten().nonzero()[:, 0]
-    index = int(found[int(place * len(found))])
-    return tuple(int(axis) for axis in np.unravel_index(index, allowed.shape))
-
-
-def _tissue(image: Tensor, region: Tensor, box: tuple[slice, ...]) -> tuple[float, float]:
-    """The dark and the bright grey value of the region in and around a box of it."""
-    around = tuple(
-        slice(max(0, part.start - reach), part.stop + reach)
-        for part in box
-        for reach in [max(part.stop - part.start, min(image.shape[1:]) // 8) // 2]
-    )
-    values = image.mean(0)[around][region[around]]
-    dark, bright = np.percentile(values.numpy(), _TISSUE).tolist()
-    return dark, max(bright, dark + _LEAST_SPAN)
-
-
-def _fade(region: Tensor, box: tuple[slice, ...]) -> Tensor:
-    """0 outside of the region, rising to 1 over a short way inside it, (*box)."""
-    falloff = max(1.0, _FADE * min(region.shape))
-    margin = int(np.ceil(falloff))
-    wide = tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
-    crop = region[wide].numpy()
-    if crop.all():
-        return torch.ones(region[box].shape)
-    distance = ndimage.distance_transform_edt(crop)[
-        tuple(slice(part.start - out.start, part.stop - out.start) for part, out in zip(box, wide))
-    ]
-    return torch.from_numpy((distance / falloff).clip(0, 1).astype(np.float32))

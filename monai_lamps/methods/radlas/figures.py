@@ -41,8 +41,11 @@ def restoration_figures(
     Returns:
         scalars float32 by name: ``lesion_error`` and ``healthy_error``, mean absolute error of the restored image in
         cells with and without lesion, in the unit of [0, 1]; ``lesion_before``, what the lesion itself amounts to in
-        its cells (an error above it is worse than leaving the lesion there); ``pixel_auroc``, how well the map ranks
-        pixels of lesions (soft mask from 0.25 on) above those outside, 0.5 by chance (0.5, too, where there are none).
+        its cells (an error above it is worse than leaving the lesion there); ``lesion_removed``, which share of the
+        absolute difference to the healthy image the restoration takes away at pixels of lesions (soft mask from 0.25
+        on): 1 all of it, 0 nothing, below 0 worse than leaving the lesion there (0, too, where there are none). The
+        errors are diluted, as a cell that a lesion touches has many other pixels; this is not. ``pixel_auroc``, how
+        well the map ranks the same pixels above those outside, 0.5 by chance (0.5, too, where there are none).
     """
     lesion = cell_means(batch["lesion"].float(), cell) > 0
     healthy = batch["healthy"].float()
@@ -52,8 +55,15 @@ def restoration_figures(
         "lesion_error": chosen_mean(errors, lesion),
         "healthy_error": chosen_mean(errors, ~lesion),
         "lesion_before": chosen_mean(before, lesion),
+        "lesion_removed": _removed(batch, restored),
         "pixel_auroc": _auroc(pixel_map, batch["lesion"]),
     }
+
+
+def _removed(batch: Mapping[str, Tensor], restored: Tensor) -> Tensor:
+    visible, healthy = batch["lesion"] >= _VISIBLE, batch["healthy"].float()
+    before, after = ((some.float() - healthy).abs().mul(visible).sum() for some in (batch["image"], restored))
+    return torch.where(before > 0, 1 - after / before, 0.0)
 
 
 def _auroc(pixel_map: Tensor, lesion: Tensor) -> Tensor:

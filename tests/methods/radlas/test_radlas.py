@@ -186,7 +186,8 @@ def test_readings_tell_how_well_lesions_are_removed_and_found() -> None:
     method = _radlas().eval()
     figures = method.readings(_batch())
     names = {"restoration", "discrimination", "context", "discrimination_accuracy", "lesion_preference"}
-    assert figures.keys() == names | {"lesion_error", "healthy_error", "lesion_before", "pixel_auroc"}
+    restoration = {"lesion_error", "healthy_error", "lesion_before", "lesion_removed", "pixel_auroc"}
+    assert figures.keys() == names | restoration
     assert all(value.ndim == 0 and bool(value.isfinite()) for value in figures.values())
 
 
@@ -224,6 +225,8 @@ def test_it_learns_to_restore_a_batch_and_to_find_its_lesions() -> None:
         method.teacher.update(method.student, 0.8)
     after = method.eval().readings(batch)
     assert float(after["lesion_error"]) < 0.8 * float(before["lesion_before"])
+    assert float(before["lesion_removed"]) < 0.05
+    assert float(after["lesion_removed"]) > 0.3
     assert float(after["pixel_auroc"]) > 0.9
     assert float(after["restoration"]) < float(before["restoration"])
     assert float(after["discrimination"]) < float(before["discrimination"])

@@ -31,12 +31,14 @@ def test_a_perfect_restoration_and_map_have_no_error_and_an_area_of_one() -> Non
     assert float(figures["lesion_error"]) == float(figures["healthy_error"]) == 0
     assert float(figures["pixel_auroc"]) == 1
     assert float(figures["lesion_before"]) == pytest.approx((0.3 + 0.03 / 16) / 2, abs=1e-6)
+    assert float(figures["lesion_removed"]) == 1
 
 
 def test_leaving_the_lesion_there_is_as_bad_as_before_and_an_inverted_map_has_no_area() -> None:
     batch = _batch()
     figures = restoration_figures(batch, batch["image"], 1 - batch["lesion"], 4)
     assert figures["lesion_error"] == figures["lesion_before"]
+    assert float(figures["lesion_removed"]) == 0
     assert float(figures["pixel_auroc"]) == 0
 
 
@@ -48,6 +50,19 @@ def test_a_constant_map_and_a_batch_without_lesions_are_chance() -> None:
     assert float(figures["pixel_auroc"]) == 0.5
     assert float(figures["lesion_error"]) == 0
     assert float(figures["healthy_error"]) == pytest.approx(0.1)
+    assert float(figures["lesion_removed"]) == 0
+
+
+@pytest.mark.parametrize(("left", "removed"), [(0.25, 0.75), (-0.5, 0.5), (2.0, -1.0)])
+def test_what_is_removed_is_a_share_of_the_lesions_and_not_of_the_cells_that_they_touch(
+    left: float, removed: float
+) -> None:
+    batch = _batch()
+    batch["lesion"][0, :, :4, 2:4] = 0.0  # half of the cell is free of it
+    batch["image"] = batch["healthy"] + 0.3 * batch["lesion"]
+    restored = batch["healthy"] + left * 0.3 * batch["lesion"] + 0.1 * (batch["lesion"] < 0.25)
+    figures = restoration_figures(batch, restored, batch["lesion"], 4)
+    assert float(figures["lesion_removed"]) == pytest.approx(removed, abs=1e-6)
 
 
 def test_the_rim_of_a_lesion_counts_neither_as_lesion_nor_as_healthy() -> None:

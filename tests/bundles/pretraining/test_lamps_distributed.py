@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from monai_lamps.data import ResumableBatchSampler
 
 Run = Callable[..., ConfigWorkflow]
 Done = subprocess.CompletedProcess[str]
+pytestmark = pytest.mark.parametrize("method", ["lamps"], indirect=True)
 
 TRAINING, VALIDATION, BATCH = 16, 4, 4
 #: Every objective in each of two epochs of four steps, the prototypes held in the first one and trained in the second.
@@ -85,23 +84,18 @@ def _films(phantoms: Path, folder: Path, broken: list[int]) -> list[Path]:
     return files
 
 
-def _torchrun(bundle: Path, films: Path, rank_config: dict[str, str], folder: Path, **overrides: Any) -> Done:
+@pytest.fixture(scope="module")
+def torchrun(bundle: Path, bundle_command: Callable[..., Done]) -> Callable[..., Done]:
     """Run the command; each process may have an output folder of its own, so that it shows who writes."""
-    (folder / "ranks.json").write_text(json.dumps(rank_config))
-    files = [str(bundle / "configs" / name) for name in ("train.json", "multi_gpu_train.json")]
-    values = {"bundle_root": bundle, "datalist": films / "list.json", **SETTINGS, **overrides}
-    values.pop("device")
-    command = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "monai.bundle", "run"]
-    options = [item for key, value in values.items() for item in (f"--{key}", str(value))]
-    return subprocess.run(
-        [sys.executable, *command, "--config_file", json.dumps([*files, str(folder / "ranks.json")]), *options],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
-        text=True,
-        timeout=300,  # dist_timeout_minutes is half an hour
-        check=False,
-    )
+    own = {key: value for key, value in SETTINGS.items() if key != "device"}
+
+    def go(films: Path, rank_config: dict[str, str], folder: Path, **overrides: Any) -> Done:
+        ranks = folder / "ranks.json"
+        ranks.write_text(json.dumps(rank_config))
+        values = {**own, "datalist": films / "list.json", **overrides}
+        return bundle_command(bundle, "train.json", "multi_gpu_train.json", ranks, cwd=folder, processes=2, **values)
+
+    return go
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +107,14 @@ def films(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(bundle: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two(torchrun: Callable[..., Done], films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two processes, each with its own output folder (rank0, rank1) and one list of rejected files for both."""
     folder = tmp_path_factory.mktemp("two")
     ranks = {
         "output_dir": f"$os.path.join('{folder}', 'rank' + os.environ['RANK'])",
         "rejects#path": str(folder / "rejected.csv"),
     }
-    done = _torchrun(bundle, films, ranks, folder, max_reject=0.15)
+    done = torchrun(films, ranks, folder, max_reject=0.15)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -209,10 +203,10 @@ def test_one_process_continues_what_two_began(run: Run, two: Path, films: Path, 
 
 
 def test_a_process_that_fails_ends_all_in_time_and_names_the_cause(
-    bundle: Path, phantoms: Path, tmp_path: Path
+    torchrun: Callable[..., Done], phantoms: Path, tmp_path: Path
 ) -> None:
     broken = _films(phantoms, tmp_path / "films", broken=[2, 3])  # both in the share of the second process
-    done = _torchrun(bundle, tmp_path / "films", {}, tmp_path, output_dir=tmp_path / "out", max_reject=0.0)
+    done = torchrun(tmp_path / "films", {}, tmp_path, output_dir=tmp_path / "out", max_reject=0.0)
     assert done.returncode != 0
     cause = f"2 of {TRAINING} samples could not be loaded, more than max_reject=0.0% allows; the last one, {broken[1]}"
     assert f"monai_lamps: error: {cause}" in done.stderr
