@@ -104,6 +104,7 @@ def test_wrong_use_is_named_with_its_mend(
     assert message in said(error.value)
 
 
+@pytest.mark.parametrize("method", ["lamps"], indirect=True)
 def test_an_empty_folder_is_refused_before_anything_is_built(
     workflow: Run, tmp_path: Path, said: Callable[[BaseException], str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_an_empty_folder_is_refused_before_anything_is_built(
     assert "network_def" not in flow.parser.ref_resolver.resolved_content
 
 
+@pytest.mark.parametrize("method", ["lamps"], indirect=True)
 def test_inference_without_an_encoder_says_what_is_missing(
     workflow: Run, folder: dict[str, Any], tmp_path: Path, said: Callable[[BaseException], str]
 ) -> None:

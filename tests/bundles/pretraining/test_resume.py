@@ -81,6 +81,7 @@ def test_a_stopped_run_continues_to_the_same_bits(
     assert SAVED[method] <= torch.load(newest, weights_only=True)["method"].keys()
 
 
+@pytest.mark.parametrize("method", ["lamps"], indirect=True)
 def test_a_finished_run_is_not_trained_again(
     workflow: Run, copy_of_trained: Path, trained: Path, data: dict[str, Any], assert_same_end: Callable
 ) -> None:
