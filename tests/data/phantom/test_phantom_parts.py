@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monai_lamps.data.phantom.anatomy import Anatomy
@@ -34,13 +34,15 @@ def test_pose_maps_pixels_to_anatomy_and_back(seed, size):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6))
+@example(seed=229728)  # the highest diaphragm seen, at 0.638
 def test_every_patient_has_wide_lungs_above_the_diaphragm(seed):
     anatomy = Anatomy.draw(np.random.default_rng(seed))
+    heights = (0.2, 0.4, 0.6)
     for side in (0, 1):
-        for y in (0.2, 0.4, 0.6):
+        for y in heights:
             width = anatomy.lookup(anatomy.cage_table, y) - anatomy.lookup(anatomy.medial_table[side], y)
             assert 0.08 < width < 0.4
-        assert anatomy.lookup(anatomy.diaphragm_table[side], 0.2) > 0.64
+        assert anatomy.lookup(anatomy.diaphragm_table[side], 0.2) > max(heights)
 
 
 def test_smooth_noise_is_standard_and_the_same_at_every_size():
