@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,3 +37,17 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the development data (../shared) is not present beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def onnx_output() -> Callable[[Path, torch.Tensor], torch.Tensor]:
+    """Compute what the graph of an ONNX file gives for some images, with ONNX's own reference evaluator."""
+    onnx, reference = pytest.importorskip("onnx"), pytest.importorskip("onnx.reference")
+    pytest.importorskip("onnxscript")  # torch's exporter needs it
+
+    def compute(file: Path, images: torch.Tensor) -> torch.Tensor:
+        graph = onnx.load(file)
+        (output,) = reference.ReferenceEvaluator(graph).run(None, {graph.graph.input[0].name: images.numpy()})
+        return torch.from_numpy(output)
+
+    return compute

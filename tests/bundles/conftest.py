@@ -122,6 +122,26 @@ def classification(run_task: Callable[..., ConfigWorkflow], tmp_path_factory: py
 
 
 @pytest.fixture(scope="session")
+def export_arguments(root: Path) -> Callable[..., dict[str, Any]]:
+    """Arguments of MONAI's export commands for a network file of a fine-tuning bundle and images of a shape."""
+
+    def arguments(name: str, network_file: Path, shape: Sequence[int]) -> dict[str, Any]:
+        configs = root / "bundles" / name / "configs"
+        return {
+            "net_id": "network_def",
+            "ckpt_file": str(network_file),
+            "key_in_ckpt": "network",
+            "meta_file": str(configs / "metadata.json"),
+            "config_file": str(configs / "inference.json"),
+            "network_file": str(network_file),
+            "use_trace": True,
+            "input_shape": list(shape),
+        }
+
+    return arguments
+
+
+@pytest.fixture(scope="session")
 def said() -> Callable[[BaseException], str]:
     """All that a chain of errors says: MONAI wraps what a config's expression raises."""
 

@@ -22,8 +22,9 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
-from monai.bundle.scripts import ckpt_export
+from monai.bundle.scripts import ckpt_export, onnx_export
 from released_layouts import released_checkpoint
+from torch.nn.functional import interpolate
 
 from monai_lamps.checkpoints import load_network, open_released_encoder, read_network_card, save_encoder
 from monai_lamps.data import read_radiograph
@@ -63,44 +64,54 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@torch.no_grad()
-def _assert_the_rest_of_the_chain_agrees(run_task: Run, name: str, trained: Path, labelled: Path) -> None:
+@pytest.fixture
+def assert_the_rest_agrees(
+    run_task: Run, labelled: Path, export_arguments: Callable, onnx_output: Callable
+) -> Callable[[str, Path], None]:
     """Evaluate, apply and export a trained network, and compare with the network itself, prepared as its card says."""
-    judge = {"kind": "infer", "datalist": labelled, "network_file": trained / "best.pt"}
-    run_task(name, "evaluate.json", output_dir=trained / "test", bootstrap_draws=2, **judge)
-    report = json.loads((trained / "test" / "figures.json").read_text())
-    assert report["cases"] == 6
-    assert all(np.isfinite(figure["value"]) for key, figure in report["figures"].items() if key.startswith("loss/"))
-    run_task(name, "inference.json", output_dir=trained / "answers", **judge)
-    network, card = load_network(trained / "best.pt"), read_network_card(trained)
-    assert all(value.dtype != torch.bfloat16 for value in network.state_dict().values())
-    segments = name == "radiograph_segmentation"
-    row = _rows(trained / "answers" / ("masks.csv" if segments else "probabilities.csv"))[0]
-    pixels = torch.from_numpy(read_radiograph(row["image"])[0])[None, None]
-    small = torch.nn.functional.interpolate(pixels, (card["image_size"],) * 2, mode="area")
-    images = (small - card["normalization"]["mean"]) / card["normalization"]["std"]
-    expected = network(images)
-    if segments:
-        large = torch.nn.functional.interpolate(expected.sigmoid(), pixels.shape[2:], mode="bilinear", antialias=True)
-        np.testing.assert_array_equal(read_binary_mask(trained / "answers" / row["mask"]), large[0, 0].numpy() >= 0.5)
-    else:
-        assert float(row["opacity"]) == pytest.approx(float(expected.sigmoid()), abs=1e-5)
-    configs = ROOT / "bundles" / name / "configs"
-    ckpt_export(
-        net_id="network_def", filepath=str(trained / "model.ts"), ckpt_file=str(trained / "best.pt"),
-        key_in_ckpt="network", meta_file=str(configs / "metadata.json"), config_file=str(configs / "inference.json"),
-        network_file=str(trained / "best.pt"), use_trace=True, input_shape=list(images.shape),
-    )  # fmt: skip
-    torch.testing.assert_close(torch.jit.load(trained / "model.ts")(images), expected, rtol=1e-4, atol=1e-4)
+
+    @torch.no_grad()
+    def check(name: str, trained: Path) -> None:
+        judge = {"kind": "infer", "datalist": labelled, "network_file": trained / "best.pt"}
+        run_task(name, "evaluate.json", output_dir=trained / "test", bootstrap_draws=2, **judge)
+        report = json.loads((trained / "test" / "figures.json").read_text())
+        assert report["cases"] == 6
+        assert all(np.isfinite(figure["value"]) for key, figure in report["figures"].items() if key.startswith("loss/"))
+        run_task(name, "inference.json", output_dir=trained / "answers", **judge)
+        network, card = load_network(trained / "best.pt"), read_network_card(trained)
+        assert all(value.dtype != torch.bfloat16 for value in network.state_dict().values())
+        segments = name == "radiograph_segmentation"
+        row = _rows(trained / "answers" / ("masks.csv" if segments else "probabilities.csv"))[0]
+        pixels = torch.from_numpy(read_radiograph(row["image"])[0])[None, None]
+        small = interpolate(pixels, (card["image_size"],) * 2, mode="area")
+        images = (small - card["normalization"]["mean"]) / card["normalization"]["std"]
+        expected = network(images)
+        if segments:
+            large = interpolate(expected.sigmoid(), pixels.shape[2:], mode="bilinear", antialias=True)[0, 0] >= 0.5
+            np.testing.assert_array_equal(read_binary_mask(trained / "answers" / row["mask"]), large.numpy())
+        else:
+            assert float(row["opacity"]) == pytest.approx(float(expected.sigmoid()), abs=1e-5)
+        export = export_arguments(name, trained / "best.pt", images.shape)
+        ckpt_export(filepath=str(trained / "model.ts"), **export)
+        torch.testing.assert_close(torch.jit.load(trained / "model.ts")(images), expected, rtol=1e-4, atol=1e-4)
+        onnx_export(filepath=str(trained / "model.onnx"), **export)
+        torch.testing.assert_close(onnx_output(trained / "model.onnx", images), expected, rtol=1e-4, atol=1e-4)
+
+    return check
 
 
 @pytest.mark.parametrize("name", BUNDLES)
 @pytest.mark.parametrize("family", ["lamps", "adam", "adam_v2"])
 def test_released_weights_are_fine_tuned_judged_applied_and_exported(
-    run_task: Run, released: Callable[[str], Path], labelled: Path, tmp_path: Path, family: str, name: str
+    run_task: Run,
+    released: Callable[[str], Path],
+    assert_the_rest_agrees: Callable[[str, Path], None],
+    tmp_path: Path,
+    family: str,
+    name: str,
 ) -> None:
     run_task(name, output_dir=tmp_path, encoder=released(family), layer_decay=0.5, **STEP)
-    _assert_the_rest_of_the_chain_agrees(run_task, name, tmp_path, labelled)
+    assert_the_rest_agrees(name, tmp_path)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -149,14 +160,17 @@ def test_a_released_file_that_lacks_much_of_the_encoder_is_refused_with_the_shar
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_network_trained_in_bfloat16_is_judged_applied_and_exported(
-    run_task: Run, labelled: Path, tmp_path: Path, name: str
+    run_task: Run, assert_the_rest_agrees: Callable[[str, Path], None], tmp_path: Path, name: str
 ) -> None:
     run_task(name, output_dir=tmp_path, precision="bf16")
-    _assert_the_rest_of_the_chain_agrees(run_task, name, tmp_path, labelled)
+    assert_the_rest_agrees(name, tmp_path)
 
 
 def test_monais_swin_unetr_is_trained_judged_applied_and_exported(
-    run_task: Run, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run_task: Run,
+    assert_the_rest_agrees: Callable[[str, Path], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sizes = {"embed_dim": 12, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 2], "window_size": 2}
     card = {"image_size": [64, 64], "normalization": {"mean": 0.4, "std": 0.2}}
@@ -176,7 +190,7 @@ def test_monais_swin_unetr_is_trained_judged_applied_and_exported(
         "parameters are the encoder's; random in a new network: merging after the fourth stage"
         in logged.out + logged.err
     )
-    _assert_the_rest_of_the_chain_agrees(run_task, "radiograph_segmentation", tmp_path / "out", labelled)
+    assert_the_rest_agrees("radiograph_segmentation", tmp_path / "out")
 
 
 def test_an_encoder_that_swin_unetr_cannot_take_is_refused_before_the_run(

@@ -40,19 +40,9 @@ def network_file(name: str, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def export(name: str, network_file: Path) -> dict[str, Any]:
+def export(name: str, network_file: Path, export_arguments: Callable) -> dict[str, Any]:
     """Arguments of MONAI's export commands."""
-    configs = ROOT / "bundles" / name / "configs"
-    return {
-        "net_id": "network_def",
-        "ckpt_file": str(network_file),
-        "key_in_ckpt": "network",
-        "meta_file": str(configs / "metadata.json"),
-        "config_file": str(configs / "inference.json"),
-        "network_file": str(network_file),
-        "use_trace": True,
-        "input_shape": [1, 1, 32, 32],
-    }
+    return export_arguments(name, network_file, [1, 1, 32, 32])
 
 
 @torch.no_grad()
@@ -64,15 +54,13 @@ def test_torchscript_computes_what_the_network_does(network_file: Path, export: 
 
 
 @torch.no_grad()
-def test_onnx_computes_what_the_network_does(network_file: Path, export: dict[str, Any], tmp_path: Path) -> None:
-    onnx, reference = pytest.importorskip("onnx"), pytest.importorskip("onnx.reference")
-    pytest.importorskip("onnxscript")  # torch's exporter needs it
+def test_onnx_computes_what_the_network_does(
+    network_file: Path, export: dict[str, Any], onnx_output: Callable, tmp_path: Path
+) -> None:
     onnx_export(filepath=str(tmp_path / "model.onnx"), **export)
-    graph = onnx.load(tmp_path / "model.onnx")
     images = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    (found,) = reference.ReferenceEvaluator(graph).run(None, {graph.graph.input[0].name: images.numpy()})
-    expected = load_network(network_file)(images)
-    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
+    found, expected = onnx_output(tmp_path / "model.onnx", images), load_network(network_file)(images)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_line_of_an_epoch_has_the_key_figures_and_the_history_all(

@@ -193,7 +193,8 @@ class SwinEncoder(Encoder):
         self, grid: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device
     ) -> torch.Tensor:
         padded = [-(-size // side) * side for size, side in zip(grid, window)]
-        if torch.jit.is_tracing():  # a network is traced twice, to check it: kept masks would make the traces differ
+        # a network is traced twice, to check it: kept masks would make the traces differ
+        if torch.jit.is_tracing() or torch.compiler.is_exporting():
             traced: torch.Tensor = compute_mask(padded, window, shift, device)
             return traced
         key = (*grid, *window, *shift, device)
