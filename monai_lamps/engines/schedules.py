@@ -88,7 +88,7 @@ class Cosine:
             warnings.warn(
                 f"warmup_epochs={self.warmup_epochs} is not shorter than the run of {progress.total_epochs} epochs, "
                 f"so the schedule does not go beyond {self.start}: shorten the warm-up or raise --epochs.",
-                stacklevel=2,
+                stacklevel=1,  # said once, whoever asks: Python counts the places that it points to
             )
         if progress.step < warmup:
             return self.warmup_start + (self.start - self.warmup_start) * progress.step / warmup

@@ -23,6 +23,7 @@ from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 
 Run = Callable[..., ConfigWorkflow]
+CONFIGS = Path(__file__).resolve().parents[3] / "bundles" / "coda_pretraining" / "configs"
 pytestmark = pytest.mark.parametrize("method", ["coda"], indirect=True)
 
 
@@ -102,6 +103,21 @@ def test_organs_come_from_the_names_of_folders(run: Run, body_parts: Path, tmp_p
     flow = run(dataset_dir=body_parts.parent / "images", output_dir=tmp_path, organs="folder", epochs=1)
     assert flow.parser.get_parsed_content("organ_table").names == ["chest", "hand", "knee"]
     assert metrics(tmp_path)["finished"]
+
+
+def test_the_quickstart_takes_a_folder_of_ones_own(workflow: Run, body_parts: Path, tmp_path: Path) -> None:
+    folder, preset = body_parts.parent / "images", json.loads((CONFIGS / "quickstart.json").read_text())
+    flow = workflow(
+        "train.json",
+        "quickstart.json",
+        dataset_dir=folder,
+        datalist=preset["datalist"],
+        output_dir=tmp_path,
+        organs="folder",
+    )
+    flow.initialize()
+    assert flow.parser.get_parsed_content("organ_table").names == ["chest", "hand", "knee"]
+    assert not (tmp_path / "body_parts").exists()
 
 
 def test_images_of_unknown_organs_take_part(run: Run, body_parts: Path, tmp_path: Path) -> None:
