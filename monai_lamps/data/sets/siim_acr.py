@@ -32,13 +32,14 @@ _TABLES = ("stage_2_train.csv", "train-rle.csv", "train-rle-sample.csv")
 def read_siim_acr(folder: Path, *, max_missing: float = 0.05) -> list[dict[str, Any]]:
     """SIIM-ACR pneumothorax: chest radiographs (DICOM), pneumothorax or none, with its mask.
 
-    The set is ``train-rle.csv`` (stage 1, with ``dicom-images-train/STUDY/SERIES/IMAGE.dcm``) or
-    ``stage_2_train.csv``, which is preferred and covers the test images of stage 1 too; images are found by name
-    anywhere below the folder. The column is `` EncodedPixels`` with a space, -1 is no pneumothorax, an image with
-    several collections has several rows, whose union is the mask. The run lengths go down the columns; starts count
-    from the end of the run before, so they are the counts of
+    The set is ``train-rle.csv`` (stage 1, with ``dicom-images-train/STUDY/SERIES/IMAGE.dcm``; its column is
+    `` EncodedPixels`` with a space) or ``stage_2_train.csv``, which is preferred and covers the 12,047 images of
+    stage 1 (training and test); those of stage 2's test have no labels. Images are found by name anywhere below the
+    folder. -1 is no pneumothorax, an image with several collections has several rows, whose union is the mask. The run
+    lengths go down the columns; starts count from the end of the run before, so they are the counts of
     :func:`~monai_lamps.data.annotations.decode_run_lengths` and stay in the datalist as such. There is no official
-    split with labels. The patient is that of the DICOM header, if the headers tell patients apart, else the image.
+    split with labels. The patient is that of the DICOM header, if the headers tell patients apart, else the image; in
+    the release every file has a patient of its own, so two images of one person cannot be kept together.
 
     Args:
         folder: where the set was unpacked.
