@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigWorkflow
 from monai.bundle.scripts import ckpt_export, onnx_export
 
 from monai_lamps.checkpoints import load_network
@@ -86,22 +86,3 @@ def test_required_properties_are_there(
     flow = task_workflow(name, config, kind=kind, output_dir=tmp_path, **extra)
     flow.initialize()
     assert flow.check_properties() == []
-
-
-def test_metadata_is_valid_and_says_what_the_network_takes_and_gives(name: str, tmp_path: Path) -> None:
-    configs = ROOT / "bundles" / name / "configs"
-    lamps = json.loads((ROOT / "bundles/lamps_pretraining/configs/metadata.json").read_text())
-    metadata = json.loads((configs / "metadata.json").read_text())
-    assert metadata.keys() == lamps.keys()
-    for key in ("version", "monai_version", "pytorch_version", "numpy_version", "schema"):
-        assert metadata[key] == lamps[key]
-    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    packages = {key: value for key, value in metadata["required_packages_version"].items() if key != "monai_lamps"}
-    assert {key: pinned[key] for key in packages} == packages
-    schema = tmp_path / "schema.json"
-    schema.write_text(json.dumps({"type": "object", "required": list(lamps)}))
-    verify_metadata(meta_file=str(configs / "metadata.json"), filepath=str(schema))
-    verify_net_in_out(
-        net_id="network_def", meta_file=str(configs / "metadata.json"), config_file=str(configs / "train.json"),
-        device="cpu", n=2, image_size=64,
-    )  # fmt: skip

@@ -8,7 +8,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What each pretraining bundle is given by its configs: quickstart, presets, properties, metadata, inference."""
+"""What each pretraining bundle is given by its configs: quickstart, presets, properties, inference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigWorkflow
 
 Run = Callable[..., ConfigWorkflow]
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,11 +59,6 @@ QUICK: dict[str, dict[str, Any]] = {
     "coda": {"phantoms": 5, "phantom_size": 64, "epochs": 1, "batch_size": 8, "local_views": 2, "prototypes": 16},
     "radlas": {"phantoms": 20, "phantom_size": 104, "epochs": 1, "batch_size": 4, "warmup_epochs": 0},
 }
-#: required by the model zoo's schema of 2024-07-25
-REQUIRED = [
-    "schema", "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task",
-    "description", "authors", "copyright", "network_data_format",
-]  # fmt: skip
 
 
 def test_quickstart_runs_on_built_in_data(
@@ -115,37 +110,6 @@ def test_required_properties_are_there(
     flow = workflow(config, kind=kind, **data, output_dir=tmp_path, **extra)
     flow.initialize()
     assert flow.check_properties() == []
-
-
-def test_metadata_are_valid_and_name_the_versions_that_are_tested(bundle: Path, tmp_path: Path) -> None:
-    file = bundle / "configs" / "metadata.json"
-    schema = tmp_path / "schema.json"
-    schema.write_text(
-        json.dumps({"type": "object", "required": REQUIRED, "properties": {"authors": {"type": "string"}}})
-    )
-    verify_metadata(meta_file=str(file), filepath=str(schema))
-    metadata = json.loads(file.read_text())
-    assert metadata["version"] in metadata["changelog"]
-    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    named = {
-        "monai": metadata["monai_version"],
-        "torch": metadata["pytorch_version"],
-        "numpy": metadata["numpy_version"],
-        **metadata["required_packages_version"],
-    }
-    assert named.pop("monai_lamps") == metadata["version"]
-    assert {name: pinned[name] for name in named} == named
-
-
-def test_the_encoder_takes_and_gives_what_the_metadata_say(bundle: Path, method: str) -> None:
-    verify_net_in_out(
-        net_id="network_def",
-        meta_file=str(bundle / "configs" / "metadata.json"),
-        config_file=str(bundle / "configs" / "train.json"),
-        bundle_root=str(bundle),
-        device="cpu",
-        n=7 if method == "lamps" else 2,
-    )
 
 
 @pytest.mark.parametrize(

@@ -116,37 +116,6 @@ def test_stochastic_depth_rises_to_the_last_block_and_acts_only_in_training() ->
     assert torch.equal(EMATeacher(encoder).train()(x), plain)
 
 
-@pytest.mark.parametrize("recompute", ["between", "all"])
-@pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_what_is_recomputed_changes_neither_values_nor_gradients(spatial_dims: int, recompute: str) -> None:
-    x = torch.linspace(-1, 1, 2 * 8**spatial_dims).reshape(2, 1, *(8,) * spatial_dims)
-    results = []
-    for policy in ("nothing", recompute):
-        encoder = toy(spatial_dims=spatial_dims, drop_path=0.5, recompute=policy).train()
-        torch.manual_seed(1)  # the same branches are dropped, also in the recomputation
-        value = encoder(x)
-        value.square().sum().backward()
-        assert not [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
-        results.append((value.detach(), [parameter.grad for parameter in encoder.parameters()]))
-    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
-
-
-def test_recomputing_keeps_less() -> None:
-    def kept(recompute: str) -> int:
-        encoder = toy(recompute=recompute)
-        storages: dict[int, int] = {}
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            encoder(torch.randn(2, 1, 64, 64)).sum()
-        return sum(storages.values())
-
-    assert kept("all") < kept("between") < 0.8 * kept("nothing")
-
-
 def test_bf16_autocast_stays_close_to_fp32_and_its_sums_are_fp32() -> None:
     torch.manual_seed(0)
     encoder = ViTEncoder("toy", **TOY)
