@@ -36,6 +36,7 @@ from .labelled import (
     section_items,
     structures_in,
 )
+from .largest_component import largest_component
 from .named import named
 from .normal_images import normal_images
 from .organ_items import mixed_items, organ_source, organ_table
@@ -78,6 +79,7 @@ __all__ = [
     "label_kind",
     "labelled_datalist",
     "labelled_sections",
+    "largest_component",
     "load_task",
     "local_device",
     "mixed_items",

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from monai_lamps.bundle.switch import switch
 from monai_lamps.checkpoints import load_network, read_network_card
 from monai_lamps.engines import freeze_encoder
+from monai_lamps.metrics import SegmentationFigures
 from monai_lamps.tasks import Classification, LabelKind, MultiClass, MultiLabel, Segmentation, Task
 
 __all__ = ["Predictor", "freeze", "label_kind", "load_task"]
@@ -48,18 +49,23 @@ def label_kind(multi_class: bool | str) -> LabelKind:
     return MultiClass() if switch(multi_class, "multi_class") else MultiLabel()
 
 
-def load_task(path: str | Path, device: str | torch.device = "cpu") -> Task:
+def load_task(
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    postprocessing: Callable[[Tensor], Tensor] | None = None,
+) -> Task:
     """The task of a fine-tuned network with its weights, in eval mode.
 
     Args:
         path: ``best.pt`` or ``last.pt`` with ``network.json`` beside it.
         device: where it lies.
+        postprocessing: of a segmentation's masks, see :class:`~monai_lamps.metrics.SegmentationFigures`.
 
     Raises:
         FileNotFoundError, ValueError: see :func:`~monai_lamps.checkpoints.load_network`; also for an unknown task.
     """
     network, card = load_network(path), read_network_card(path)
-    return _task(network, card).to(device).eval()
+    return _task(network, card, postprocessing).to(device).eval()
 
 
 def freeze(task: Task, frozen: bool | int | str = False) -> Task:
@@ -83,10 +89,11 @@ def freeze(task: Task, frozen: bool | int | str = False) -> Task:
     return task
 
 
-def _task(network: nn.Module, card: Mapping[str, Any]) -> Task:
+def _task(network: nn.Module, card: Mapping[str, Any], postprocessing: Callable[[Tensor], Tensor] | None) -> Task:
     mean, std = card["normalization"]["mean"], card["normalization"]["std"]
     if card["task"] == Segmentation.name:
-        return Segmentation(network, card["names"], mean, std)
+        figures = SegmentationFigures(card["names"], postprocessing=postprocessing)
+        return Segmentation(network, card["names"], mean, std, figures=figures)
     if card["task"] == Classification.name:
         return Classification(network, card["names"], label_kind(card.get("multi_class", False)), mean, std)
     raise ValueError(

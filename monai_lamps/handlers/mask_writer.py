@@ -17,7 +17,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class MaskWriter:
         threshold: probability from which (inclusive) a pixel belongs to a structure.
         mask_format: "png", "nifti", or "auto" for that of each image.
         overlays: whether overlays are drawn.
+        postprocessing: from the masks (K, H, W) of an image, bool, to those that are written, such as MONAI's
+            ``KeepLargestConnectedComponent(is_onehot=True)``; by default they stay as they are.
 
     Raises:
         ValueError: when the threshold is not above 0 and at most 1.
@@ -67,11 +69,13 @@ class MaskWriter:
         threshold: float = 0.5,
         mask_format: str = "auto",
         overlays: bool = True,
+        postprocessing: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if not 0 < threshold <= 1:
             raise ValueError(f"threshold got {threshold}, expected a probability above 0 and at most 1; 0.5 is usual.")
         self.output_dir, self.items, self.structures = Path(output_dir), items, list(structures)
         self.threshold, self.mask_format, self.overlays = threshold, mask_format, overlays
+        self.postprocessing = postprocessing
         self._names = unique_names([item[CommonKeys.IMAGE] for item in items])
         self._files = [re.sub(r"[^\w.-]+", "_", name) for name in self.structures]
         self._rows: list[tuple[str, str, str, int]] = []
@@ -99,16 +103,21 @@ class MaskWriter:
 
     def _write(self, number: int, image: Tensor, answer: Tensor, size: Sequence[int]) -> None:
         file, name = self.items[number][CommonKeys.IMAGE], self._names[number]
-        masks = (_resized(answer, size) >= self.threshold).numpy()
-        for mask, structure, stem in zip(masks, self.structures, self._files):
+        masks = self._masks(answer, size)
+        for mask, structure, stem in zip(masks.numpy(), self.structures, self._files):
             path = write_mask(self.output_dir / "masks" / name / stem, mask, file, self.mask_format)
             self._rows.append((file, structure, os.path.relpath(path, self.output_dir), int(mask.sum())))
         if self.overlays:
             scale = min(1.0, _LONG_SIDE / max(size))
             small = [max(1, round(side * scale)) for side in size]
-            picture = _outlined(_resized(image, small)[0], _resized(answer, small) >= self.threshold)
+            picture = _outlined(_resized(image, small)[0], self._masks(answer, small))
             path = self.output_dir / "overlays" / f"{name}.png"
             atomic_write(path, lambda file: picture.save(file, format="PNG"))
+
+    def _masks(self, answer: Tensor, size: Sequence[int]) -> Tensor:
+        """Masks (K, H, W) of probabilities (K, h, w) at a (height, width)."""
+        masks = _resized(answer, size) >= self.threshold
+        return masks if self.postprocessing is None else torch.as_tensor(self.postprocessing(masks)).bool()
 
     def _finish(self, engine: Engine) -> None:
         text = io.StringIO(newline="")

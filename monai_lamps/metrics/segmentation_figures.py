@@ -62,6 +62,8 @@ class SegmentationFigures(Figures):
         threshold: probability from which (inclusive) a pixel belongs to a structure, above 0 and at most 1.
         overlaps: figures of two masks by name.
         distances: figures of two masks that are not empty by name; an empty mapping saves their time.
+        postprocessing: from the predicted masks (K, ...) of an image, bool, to those that are judged, such as MONAI's
+            ``KeepLargestConnectedComponent(is_onehot=True)``; by default they stay as they are.
 
     Raises:
         ValueError: when ``structures`` is empty or names one twice, or ``threshold`` is out of its range.
@@ -73,6 +75,7 @@ class SegmentationFigures(Figures):
         threshold: float = 0.5,
         overlaps: Mapping[str, Overlap] | None = None,
         distances: Mapping[str, Distance] | None = None,
+        postprocessing: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__(structures)
         if not 0 < threshold <= 1:
@@ -80,6 +83,21 @@ class SegmentationFigures(Figures):
         self.threshold = threshold
         self.overlaps = dict(OVERLAPS if overlaps is None else overlaps)
         self.distances = dict(DISTANCES if distances is None else distances)
+        self.postprocessing = postprocessing
+
+    def masks(self, probabilities: Tensor) -> Tensor:
+        """The masks that are judged: probabilities cut at the threshold, and postprocessed image by image.
+
+        Args:
+            probabilities: (B, K, ...), float in [0, 1].
+
+        Returns:
+            (B, K, ...) bool.
+        """
+        masks = probabilities >= self.threshold
+        if self.postprocessing is None:
+            return masks
+        return torch.stack([torch.as_tensor(self.postprocessing(mask)).bool() for mask in masks])
 
     def rows(self, probabilities: Tensor, batch: Mapping[str, Any]) -> list[Row]:
         """Figures of each case: ``<figure>/<structure>``, and ``present/`` and ``found/`` (0 or 1, NaN: unknown).
@@ -92,7 +110,7 @@ class SegmentationFigures(Figures):
         Raises:
             ValueError: when a shape is another.
         """
-        answer = convert_to_tensor(probabilities, device="cpu") >= self.threshold
+        answer = self.masks(convert_to_tensor(probabilities, device="cpu"))
         truth = convert_to_tensor(batch["label"], device="cpu") > 0.5
         if answer.ndim < 4 or answer.shape[1] != len(self.names) or answer.shape != truth.shape:
             raise ValueError(

@@ -135,4 +135,4 @@ class Segmentation(Task):
         return pictures
 
     def _masks(self, images: Tensor) -> Tensor:
-        return self.predict(images) >= self.figures.threshold
+        return self.figures.masks(self.predict(images))
