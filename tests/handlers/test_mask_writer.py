@@ -86,6 +86,16 @@ def test_overlays_can_be_left_out(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "masks" / "0" / "a.nii.gz").is_file()
 
 
+def test_masks_and_overlays_are_postprocessed(tmp_path: Path) -> None:
+    sizes = [(64, 64)]
+    writer = MaskWriter(tmp_path, _items(tmp_path, sizes), ["a", "b"], postprocessing=lambda masks: masks.flip(0))
+    _run(writer, sizes, [_answer(8)])
+    first, second = (read_binary_mask(tmp_path / "masks" / "0" / f"{name}.png") for name in "ab")
+    assert (first.any(), second[32, 32]) == (False, True)
+    picture = np.asarray(Image.open(tmp_path / "overlays" / "0.png")).astype(int)
+    assert picture[16, 32].argmax() != 0  # the colour of the first structure is red
+
+
 def test_names_are_relative_and_unique() -> None:
     files = ["/d/a/x.png", "/d/b/x.nii.gz", "/d/b/y.png", "/d/b/y.dcm", "/d/b/1.2.840.dcm"]
     assert unique_names(files) == ["a/x", "b/x", "b/y_png", "b/y_dcm", "b/1.2.840"]

@@ -191,3 +191,18 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         figures.rows(torch.zeros(2, 1, 4, 4), {"label": torch.zeros(2, 1, 4, 4), "spacing": torch.ones(2)})
     with pytest.raises(ValueError, match="SegmentationFigures got no case to judge"):
         figures.summary([])
+
+
+def test_postprocessed_masks_are_what_is_judged(batch: dict[str, Any]) -> None:
+    def first_half(masks: Tensor) -> Tensor:
+        assert masks.shape == (2, 24, 24)
+        assert masks.dtype == torch.bool
+        return masks & (torch.arange(24) < 12)
+
+    figures = SegmentationFigures(["lung", "heart"], postprocessing=first_half)
+    rows, plain = figures.rows(answers(), batch), SegmentationFigures(["lung", "heart"])
+    halved = answers() * (torch.arange(24) < 12)
+    assert torch.equal(figures.masks(answers()), halved > 0.5)
+    for row, expected in zip(rows, plain.rows(halved, batch), strict=True):
+        assert row == pytest.approx(expected, nan_ok=True)
+    assert rows[0]["dice/lung"] != plain.rows(answers(), batch)[0]["dice/lung"]
