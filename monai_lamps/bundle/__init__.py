@@ -36,7 +36,7 @@ from .labelled import (
     section_items,
     structures_in,
 )
-from .largest_component import largest_component
+from .largest_component import largest_component, names_in_one_piece
 from .named import named
 from .normal_images import normal_images
 from .organ_items import mixed_items, organ_source, organ_table
@@ -84,6 +84,7 @@ __all__ = [
     "local_device",
     "mixed_items",
     "named",
+    "names_in_one_piece",
     "normal_images",
     "on_first_process",
     "organ_source",

@@ -41,7 +41,8 @@ def save_network_card(folder: str | Path, card: Mapping[str, Any]) -> Path:
             ``network`` ({"kind": "segmenter", "linear_classifier" or "evidence_classifier", and its arguments; of the
             last with ``evidence``, what :func:`~monai_lamps.networks.build_evidence_network` takes}), ``names`` (of
             structures or classes), ``image_size`` (px, the side that images are resized to) and ``normalization``
-            ({"mean", "std"} of images in [0, 1]).
+            ({"mean", "std"} of images in [0, 1]). A segmentation may have ``largest_component``, names of structures of
+            which only the largest connected part counts.
 
     Returns:
         the path of the card.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from monai_lamps.bundle import largest_component
+from monai_lamps.bundle import largest_component, names_in_one_piece
 
 STRUCTURES = ["heart", "left lung", "lesion"]
 
@@ -44,6 +44,11 @@ def test_only_the_largest_part_of_the_named_structures_stays(
     for channel in changed:
         assert found[channel].sum() == (37 if channel < 2 else 1)  # the corner belongs to it
         assert (given[channel] | ~found[channel]).all()
+
+
+def test_names_come_in_the_order_of_the_structures() -> None:
+    assert names_in_one_piece(["lesion", "heart"], STRUCTURES) == ["heart", "lesion"]
+    assert names_in_one_piece(True, {"lungs": ["left lung", "right lung"]}) == ["lungs"]
 
 
 def test_an_empty_mask_stays_empty() -> None:

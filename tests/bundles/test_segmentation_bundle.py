@@ -28,7 +28,6 @@ import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from PIL import Image
-from scipy.ndimage import label
 
 from monai_lamps.checkpoints import load_network, read_network_card, save_encoder
 from monai_lamps.data import read_radiograph
@@ -230,41 +229,6 @@ def test_a_mask_lies_where_the_network_sees_the_structure(
     np.testing.assert_array_equal(read_binary_mask(tmp_path / row["mask"]), large[0, 0].numpy() >= 0.5)
 
 
-def test_stray_pixels_of_the_named_structures_go(
-    run_task: Run, segmentation: Path, labelled: Path, tmp_path: Path
-) -> None:
-    settings = {"kind": "infer", "datalist": labelled, "network_file": segmentation / "best.pt"}
-    flow = run_task(BUNDLE, "inference.json", output_dir=tmp_path, **settings)
-    network, loader = (flow.parser.get_parsed_content(name) for name in ("network", "dataloader"))
-    with torch.no_grad():
-        hearts = torch.cat([network(batch["image"])[:, STRUCTURES.index("heart")] for batch in loader])
-    threshold = float(hearts.median())  # half of the pixels, in many parts
-    found = {}
-    for kept in ([], ["heart"]):
-        out = tmp_path / str(len(kept))
-        run_task(BUNDLE, "inference.json", output_dir=out, threshold=threshold, largest_component=kept, **settings)
-        rows = _rows(out / "masks.csv")
-        found[len(kept)] = [(row["structure"], read_binary_mask(out / row["mask"])) for row in rows]
-    changed = 0
-    for (structure, before), (_, after) in zip(found[0], found[1], strict=True):
-        parts, count = label(before, np.ones((3, 3)))
-        sizes = np.bincount(parts.ravel(), minlength=2)[1:]
-        keeps = structure != "heart" or count < 2
-        np.testing.assert_array_equal(after, before if keeps else parts == sizes.argmax() + 1)
-        changed += not keeps
-    assert changed
-    flow = run_task(
-        BUNDLE,
-        "evaluate.json",
-        output_dir=tmp_path / "judged",
-        largest_component="true",
-        bootstrap_draws=2,
-        **settings,
-    )
-    judged = flow.parser.get_parsed_content("task").figures.postprocessing
-    assert list(judged.applied_labels) == list(range(len(STRUCTURES)))
-
-
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -277,6 +241,7 @@ def test_stray_pixels_of_the_named_structures_go(
         ({"encoder": "swin_tiny"}, "the name of an architecture.*--architecture swin_tiny"),
         ({"architecture": "resnet19"}, "unknown encoder 'resnet19'.*resnet18"),
         ({"image_size": 36}, "image_size got 36, expected a multiple of the encoder's cell of 8 px, such as 32 or 40"),
+        ({"largest_component": ["liver"]}, r"largest_component got \['liver'\], .*: right_lung, left_lung, heart"),
         ({"decoder": "unet"}, "unknown segmenter 'unet'"),
         ({"key_figure": "dise"}, "no figure 'dise'.*dice"),
         ({"frozen": 9}, "levels got 9"),
