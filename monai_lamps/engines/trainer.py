@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -127,6 +128,7 @@ class PretrainingTrainer(Trainer):
             decollate=False,
             **kwargs,
         )
+        self.logger.addFilter(_is_not_said_by_the_exception)
         self.amp = precision != "fp32"
         # Trainer.run() would make a new scaler at every run; ours is part of the saved state
         self.scaler: Any = GradScaler(device.type) if precision == "fp16" else None
@@ -287,3 +289,8 @@ class PretrainingTrainer(Trainer):
             self.scaler.update()
         else:
             self.optimizer.step()
+
+
+def _is_not_said_by_the_exception(record: logging.LogRecord) -> bool:
+    """Filter of log records: Ignite logs an exception twice before it is raised with the same words."""
+    return "is terminating due to exception" not in str(record.msg)

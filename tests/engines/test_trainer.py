@@ -228,11 +228,14 @@ def test_the_run_stops_when_patience_is_over_and_its_checkpoint_is_sound() -> No
     assert all(p.isfinite().all() for p in trainer.method.parameters())
 
 
-def test_a_method_without_loss_terms_is_refused() -> None:
+def test_a_method_without_loss_terms_is_refused_and_the_log_does_not_repeat_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     method = ToyMethod()
     method.curriculum.weights = lambda progress: {}  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="returned no loss terms at step 0, expected at least one"):
         build(method=method).run()
+    assert "returned no loss terms" not in caplog.text
 
 
 def test_a_loss_term_that_is_no_scalar_is_refused() -> None:
