@@ -28,7 +28,7 @@ from .few_shot import pick_shots
 from .geometry import original_size, pixel_spacing
 from .judged import centered_encoders, judged_encoders, reference_encoder
 from .knn_evaluation import KnnEvaluation
-from .label_checks import check_labels, check_structures
+from .label_checks import check_labels, check_masks, check_structures
 from .labelled import (
     classes_in,
     labelled_datalist,
@@ -67,6 +67,7 @@ __all__ = [
     "centered_encoders",
     "check_cached",
     "check_labels",
+    "check_masks",
     "check_overrides",
     "check_structures",
     "classes_in",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from monai_lamps.data.annotations import (
@@ -25,9 +25,10 @@ from monai_lamps.data.annotations import (
     label_value,
 )
 
-__all__ = ["check_labels", "check_structures"]
+__all__ = ["check_labels", "check_masks", "check_structures"]
 
 _LOGGER = logging.getLogger(__name__)
+_OPENED = 200  # images whose masks are looked at before a run, at most
 Sections = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -63,6 +64,43 @@ def check_structures(
                 f"'{lacking[0]['image']}', which has {', '.join(has) or 'none'}. Annotate it (null says that it is not "
                 "there), take it out of --structures, or give --missing ignore to learn from the others."
             )
+
+
+def check_masks(
+    items: Sequence[Mapping[str, Any]],
+    load: Callable[[dict[str, Any]], Mapping[str, Any]],
+    structures: Iterable[str],
+) -> None:
+    """Refuse training images none of which shows a structure, before a run starts.
+
+    Masks are opened until every structure was seen, usually those of one image, and of 200 images at most. A file that
+    cannot be read is left to the run, which sets it aside or ends with its name.
+
+    Args:
+        items: the images to learn from.
+        load: from an item to ``label`` (K, h, w), as the network will see it.
+        structures: names of the K masks.
+
+    Raises:
+        AnnotationError: naming the structure.
+    """
+    unseen, read = dict(enumerate(structures)), 0
+    for item in items[:_OPENED]:
+        try:
+            masks = load(dict(item))["label"]
+        except Exception as error:  # MONAI wraps whatever a reader raises
+            _LOGGER.debug(f"'{item['image']}' could not be looked at: {error}")
+            continue
+        read += 1
+        unseen = {channel: name for channel, name in unseen.items() if not masks[channel].any()}
+        if not unseen:
+            return
+    if read and len(items) <= _OPENED:
+        raise AnnotationError(
+            f"none of {len(items)} training images shows {', '.join(unseen.values())}: the masks are empty, as they "
+            "are or at --image_size. Take other or more images (--shot_seed, --shots, --share), or take the structure "
+            "out of --structures."
+        )
 
 
 def check_labels(

@@ -10,11 +10,13 @@
 # limitations under the License.
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
-from monai_lamps.bundle import check_labels, check_structures
+from monai_lamps.bundle import check_labels, check_masks, check_structures
 from monai_lamps.data import AnnotationError
 
 Item = dict[str, Any]
@@ -36,6 +38,36 @@ def test_a_structure_that_images_lack_is_refused_or_left_out() -> None:
     check_structures(partly, ["heart", "lung"], missing="ignore")
     with pytest.raises(AnnotationError, match="1 of 1 validation images have no annotation of 'lung'"):
         check_structures({**whole, "validation": _items(1, **one)}, ["lung"], missing="ignore")
+
+
+def _loader(seen: list[str], **shown: str) -> Callable[[Item], Item]:
+    """Masks of a heart and a lung: those whose first letters ``shown`` has for the image; "?" cannot be read."""
+
+    def load(item: Item) -> Item:
+        name = item["image"].removesuffix(".png")
+        seen.append(name)
+        letters = shown.get(f"n{name}", "")
+        if letters == "?":
+            raise RuntimeError("broken")
+        return {"label": torch.stack([torch.full((4, 4), float(letter in letters)) for letter in "hl"])}
+
+    return load
+
+
+def test_masks_are_opened_until_every_structure_was_seen() -> None:
+    seen: list[str] = []
+    check_masks(_items(9), _loader(seen, n0="h", n1="?", n2="h", n3="l"), ["heart", "lung"])
+    assert seen == ["0", "1", "2", "3"]
+
+
+def test_images_none_of_which_shows_a_structure_are_refused() -> None:
+    message = "none of 3 training images shows lung: .*--shot_seed.*or take the structure out of --structures"
+    with pytest.raises(AnnotationError, match=message):
+        check_masks(_items(3), _loader([], n1="h", n2="?"), {"heart": ["heart"], "lung": ["lung"]})
+    check_masks(_items(2), _loader([], n0="?", n1="?"), ["heart", "lung"])  # the run will say what is wrong with them
+    seen: list[str] = []
+    check_masks(_items(300), _loader(seen), ["heart", "lung"])
+    assert len(seen) == 200  # of many images it is not known
 
 
 def _labels(*values: float | None) -> list[Item]:
