@@ -28,7 +28,7 @@ from monai_lamps.data.annotations import (
 __all__ = ["check_labels", "check_masks", "check_structures"]
 
 _LOGGER = logging.getLogger(__name__)
-_OPENED = 200  # images whose masks are looked at before a run, at most
+_OPENED = 200  # images, at most, whose masks are looked at before a run
 Sections = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -73,8 +73,9 @@ def check_masks(
 ) -> None:
     """Refuse training images none of which shows a structure, before a run starts.
 
-    Masks are opened until every structure was seen, usually those of one image, and of 200 images at most. A file that
-    cannot be read is left to the run, which sets it aside or ends with its name.
+    Masks are opened until every structure was seen, usually those of one image. Of more than 200 images none is opened:
+    that would take long where a structure is rare. A file that cannot be read is left to the run, which sets it aside
+    or ends with its name.
 
     Args:
         items: the images to learn from.
@@ -84,8 +85,10 @@ def check_masks(
     Raises:
         AnnotationError: naming the structure.
     """
+    if len(items) > _OPENED:
+        return
     unseen, read = dict(enumerate(structures)), 0
-    for item in items[:_OPENED]:
+    for item in items:
         try:
             masks = load(dict(item))["label"]
         except Exception as error:  # MONAI wraps whatever a reader raises
@@ -95,7 +98,7 @@ def check_masks(
         unseen = {channel: name for channel, name in unseen.items() if not masks[channel].any()}
         if not unseen:
             return
-    if read and len(items) <= _OPENED:
+    if read:
         raise AnnotationError(
             f"none of {len(items)} training images shows {', '.join(unseen.values())}: the masks are empty, as they "
             "are or at --image_size. Take other or more images (--shot_seed, --shots, --share), or take the structure "
